@@ -1,0 +1,2 @@
+use quickstart as _;
+profiling_test_harness::main!();

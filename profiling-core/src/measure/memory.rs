@@ -1,0 +1,180 @@
+//! Peak resident memory of one execution.
+//!
+//! `getrusage`'s maximum only ever grows, and on Linux even survives `exec`, so that after a warm-up
+//! it says nothing about the next execution. Linux can reset its high-water mark instead: writing
+//! `5` to `/proc/self/clear_refs` sets `VmHWM` of `/proc/self/status` to what is resident now
+//! (proc(5)).
+
+/// Reads how much memory was resident at most since the last reset.
+#[derive(Debug, Default)]
+pub struct PeakRss(os::Source);
+
+impl PeakRss {
+    /// Opens the kernel's files where there are any.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(os::Source::new())
+    }
+
+    /// Starts a new peak at what is resident now. `false` where the platform can't, or the process
+    /// may not (it is not dumpable): the peak of this execution is then not measured.
+    #[must_use]
+    pub fn reset(&self) -> bool {
+        self.0.reset()
+    }
+
+    /// The peak in bytes since the last reset.
+    #[must_use]
+    pub fn read(&self) -> Option<u64> {
+        self.0.read()
+    }
+}
+
+/// The memory that is resident in this process now, in bytes.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    os::resident_bytes()
+}
+
+#[cfg(target_os = "linux")]
+mod os {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    #[derive(Debug, Default)]
+    pub(super) struct Source {
+        clear_refs: Option<File>,
+        status: Option<File>,
+    }
+
+    impl Source {
+        pub(super) fn new() -> Self {
+            Self {
+                clear_refs: File::options().write(true).open("/proc/self/clear_refs").ok(),
+                status: File::open("/proc/self/status").ok(),
+            }
+        }
+
+        pub(super) fn reset(&self) -> bool {
+            self.clear_refs.as_ref().is_some_and(|file| file.write_all_at(b"5", 0).is_ok())
+        }
+
+        pub(super) fn read(&self) -> Option<u64> {
+            field(self.status.as_ref()?, b"VmHWM:")
+        }
+    }
+
+    pub(super) fn resident_bytes() -> Option<u64> {
+        field(&File::open("/proc/self/status").ok()?, b"VmRSS:")
+    }
+
+    /// A field of `/proc/self/status`.
+    fn field(status: &File, name: &[u8]) -> Option<u64> {
+        let mut buffer = [0; 4096];
+        let length = status.read_at(&mut buffer, 0).ok()?;
+        parse(&buffer[..length], name)
+    }
+
+    /// The field in bytes; the kernel prints it in KiB.
+    fn parse(status: &[u8], name: &[u8]) -> Option<u64> {
+        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        let number = str::from_utf8(line).ok()?.trim().strip_suffix("kB")?.trim();
+        Some(number.parse::<u64>().ok()? * 1024)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn parses_what_the_kernel_prints() {
+            let status = b"Name:\tVmHWM: 1 kB\nVmPeak:\t  9000 kB\nVmHWM:\t  102400 kB\nVmRSS:\t       8 kB\n";
+            assert_eq!(parse(status, b"VmHWM:"), Some(100 << 20));
+            assert_eq!(parse(status, b"VmRSS:"), Some(8 << 10));
+            assert_eq!(parse(status, b"VmSwap:"), None);
+            assert_eq!(parse(b"VmHWM:\t12\n", b"VmHWM:"), None);
+        }
+
+        #[test]
+        fn what_is_resident_is_no_more_than_its_peak() {
+            let source = Source::new();
+            assert!(source.reset());
+            let resident = resident_bytes().expect("measured");
+            assert!(resident > 0 && resident <= source.read().expect("measured"));
+        }
+    }
+}
+
+#[cfg(target_os = "macos")]
+mod os {
+    use std::mem::MaybeUninit;
+
+    /// macOS has no mark that can be reset. The largest resident size of the worker so far is an
+    /// upper bound of the execution's, and close: a worker executes one case and nothing else.
+    #[derive(Debug, Default)]
+    pub(super) struct Source;
+
+    impl Source {
+        pub(super) fn new() -> Self {
+            Self
+        }
+
+        #[expect(clippy::unused_self, reason = "the same interface on every platform")]
+        pub(super) fn reset(&self) -> bool {
+            true
+        }
+
+        #[expect(clippy::unused_self, reason = "the same interface on every platform")]
+        pub(super) fn read(&self) -> Option<u64> {
+            // Bytes on macOS, KiB elsewhere.
+            u64::try_from(crate::measure::cpu::rusage()?.ru_maxrss).ok()
+        }
+    }
+
+    #[expect(deprecated, reason = "libc points to the crate mach2 for these; one call doesn't carry a dependency")]
+    pub(super) fn resident_bytes() -> Option<u64> {
+        let mut info = MaybeUninit::<libc::mach_task_basic_info>::uninit();
+        let mut count = libc::MACH_TASK_BASIC_INFO_COUNT;
+        // SAFETY: `info` is valid for a write of `count` words, the size of `mach_task_basic_info`,
+        // which is what the flavour `MACH_TASK_BASIC_INFO` writes.
+        let status = unsafe {
+            libc::task_info(
+                libc::mach_task_self(),
+                libc::MACH_TASK_BASIC_INFO,
+                info.as_mut_ptr().cast::<libc::integer_t>(),
+                &raw mut count,
+            )
+        };
+        if status != libc::KERN_SUCCESS {
+            return None;
+        }
+        // SAFETY: the call succeeded, so it has written the whole structure.
+        Some(unsafe { info.assume_init() }.resident_size)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod os {
+    #[derive(Debug, Default)]
+    pub(super) struct Source;
+
+    impl Source {
+        pub(super) fn new() -> Self {
+            Self
+        }
+
+        #[expect(clippy::unused_self, reason = "the same interface on every platform")]
+        pub(super) fn reset(&self) -> bool {
+            false
+        }
+
+        #[expect(clippy::unused_self, reason = "the same interface on every platform")]
+        pub(super) fn read(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    pub(super) fn resident_bytes() -> Option<u64> {
+        None
+    }
+}

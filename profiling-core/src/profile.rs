@@ -1,0 +1,280 @@
+//! The statistical summary of a job's samples, with the environment it was measured in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sample::Sample;
+use crate::statistics::Summary;
+use crate::tangle::JobProfile;
+
+/// The schema that [`Profile::schema`] names.
+pub const SCHEMA: &str = "profiling.job/1";
+
+/// The whole profile of one job: `<target>/profiling/<package>/<job>.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The package whose harness measured the job.
+    pub package: String,
+    /// The job's name.
+    pub job: String,
+    /// The job's index in the blueprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    /// Where the attribute stands.
+    pub source: Source,
+    /// The seven figures that Tangle's manager reads: the worst over all cases. Absent where they can't
+    /// be told, because neither resident memory nor the heap could be measured.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<JobProfile>,
+    /// The cases that were measured, in the order of the attribute.
+    pub cases: Vec<CaseProfile>,
+    /// Cases of the job that no run has measured yet; with any, the summary is no basis for advice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_cases: Vec<Params>,
+    /// Where the newest of the cases were measured.
+    pub environment: Environment,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file, as the compiler named it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// A case's parameters, in the order of the attribute.
+pub type Params = serde_json::Map<String, serde_json::Value>;
+
+/// What one case costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseProfile {
+    /// The values of the job's parameters; empty for a job without.
+    pub params: Params,
+    /// The number of measured executions.
+    pub samples: u32,
+    /// Wall-clock time.
+    pub wall_ns: Summary,
+    /// Every other figure that was measured, by the name it has in [`Sample`].
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The first steps of the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_start: Option<ColdStart>,
+}
+
+/// Summaries of the figures of [`Sample`]; absent where any sample lacks the figure.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// See [`Sample::cpu_ns`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<Summary>,
+    /// See [`Sample::cpu_user_ns`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_user_ns: Option<Summary>,
+    /// See [`Sample::cpu_system_ns`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_system_ns: Option<Summary>,
+    /// See [`Sample::peak_rss_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<Summary>,
+    /// See [`Sample::peak_heap_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_heap_bytes: Option<Summary>,
+    /// See [`Sample::allocated_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_bytes: Option<Summary>,
+    /// See [`Sample::allocations`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<Summary>,
+    /// See [`Sample::retained_heap_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_heap_bytes: Option<Summary<i64>>,
+    /// See [`Sample::minor_faults`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor_faults: Option<Summary>,
+    /// See [`Sample::major_faults`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_faults: Option<Summary>,
+    /// See [`Sample::voluntary_switches`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voluntary_switches: Option<Summary>,
+    /// See [`Sample::involuntary_switches`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub involuntary_switches: Option<Summary>,
+    /// See [`Sample::read_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<Summary>,
+    /// See [`Sample::written_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<Summary>,
+    /// See [`Sample::device_read_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_read_bytes: Option<Summary>,
+    /// See [`Sample::device_written_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_written_bytes: Option<Summary>,
+}
+
+/// The first steps of the worker that measured a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColdStart {
+    /// From the start of the worker process until it was ready to execute, as its parent saw it.
+    pub startup_ns: u64,
+    /// Wall-clock time of the very first execution, warm-up or not.
+    pub first_execution_ns: u64,
+}
+
+/// Where a profile was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// When, in RFC 3339.
+    pub profiled_at: String,
+    /// The operating system, as in `std::env::consts::OS`.
+    pub os: String,
+    /// The architecture, as in `std::env::consts::ARCH`.
+    pub arch: String,
+    /// The target triple.
+    pub target: String,
+    /// The CPU's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_model: Option<String>,
+    /// The logical CPUs that this process may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logical_cpus: Option<u32>,
+    /// The machine's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The compiler, as `rustc --version` prints it.
+    pub rustc: String,
+    /// Cargo's `OPT_LEVEL`: `0` to `3`, `s` or `z`.
+    pub opt_level: String,
+    /// Whether debug assertions were on.
+    pub debug_assertions: bool,
+    /// The commit that was checked out, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<String>,
+}
+
+/// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleRecord {
+    /// The case's parameters.
+    pub params: Params,
+    /// The sample's number from 0.
+    pub sample: u32,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: Sample,
+}
+
+impl Environment {
+    /// Whether figures of this build say something about production.
+    #[must_use]
+    pub fn is_optimised(&self) -> bool {
+        self.opt_level != "0" && !self.debug_assertions
+    }
+}
+
+impl CaseProfile {
+    /// Summarises the samples of a case; `None` without samples.
+    #[must_use]
+    pub fn of(params: Params, samples: &[Sample], cold_start: Option<ColdStart>) -> Option<Self> {
+        let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
+        Some(Self {
+            params,
+            samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+            wall_ns: Summary::of(&wall)?,
+            figures: Figures::of(samples),
+            cold_start,
+        })
+    }
+
+    /// The largest peak of resident memory; of the heap where resident memory was not measured.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> Option<u64> {
+        let peak = self.figures.peak_rss_bytes.or(self.figures.peak_heap_bytes)?;
+        Some(peak.max)
+    }
+}
+
+impl JobProfile {
+    /// The worst over all cases, rounded up: a job that takes 250 µs takes 1 ms. `None` without
+    /// cases, or where the peak memory of one could not be measured.
+    #[must_use]
+    pub fn of(cases: &[CaseProfile], stateful: bool, persistent_connections: bool) -> Option<Self> {
+        let worst = |figure: fn(&CaseProfile) -> u64| cases.iter().map(figure).max();
+        let peaks: Option<Vec<u64>> = cases.iter().map(CaseProfile::peak_memory_bytes).collect();
+        Some(Self {
+            avg_duration_ms: milliseconds(worst(|case| ceiling(case.wall_ns.mean))?),
+            p95_duration_ms: milliseconds(worst(|case| case.wall_ns.p95)?),
+            p99_duration_ms: milliseconds(worst(|case| case.wall_ns.p99)?),
+            peak_memory_mb: mebibytes(peaks?.into_iter().max()?),
+            stateful,
+            persistent_connections,
+            sample_size: cases.iter().map(|case| case.samples).min()?,
+        })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of nanoseconds: positive, small")]
+fn ceiling(mean: f64) -> u64 {
+    mean.ceil() as u64
+}
+
+fn milliseconds(nanoseconds: u64) -> u64 {
+    nanoseconds.div_ceil(1_000_000)
+}
+
+fn mebibytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(wall_ns: u64, peak_rss_bytes: Option<u64>, samples: usize) -> CaseProfile {
+        let sample = Sample { wall_ns, peak_rss_bytes, peak_heap_bytes: Some(5), ..Sample::default() };
+        CaseProfile::of(Params::new(), &vec![sample; samples], None).expect("samples")
+    }
+
+    #[test]
+    fn rounds_up() {
+        let summary = JobProfile::of(&[case(250_000, Some(1), 3)], false, false).expect("measured");
+        assert_eq!((summary.avg_duration_ms, summary.p95_duration_ms, summary.p99_duration_ms), (1, 1, 1));
+        assert_eq!(summary.peak_memory_mb, 1);
+        let exact = JobProfile::of(&[case(2_000_000, Some(3 << 20), 3)], false, false).expect("measured");
+        assert_eq!((exact.avg_duration_ms, exact.peak_memory_mb), (2, 3));
+    }
+
+    #[test]
+    fn takes_the_worst_case_and_the_fewest_samples() {
+        let cases = [case(9_000_000, Some(1 << 20), 7), case(1, Some(7 << 20), 5)];
+        let summary = JobProfile::of(&cases, true, false).expect("measured");
+        assert_eq!((summary.p99_duration_ms, summary.peak_memory_mb, summary.sample_size), (9, 7, 5));
+        assert!(summary.stateful && !summary.persistent_connections);
+    }
+
+    #[test]
+    fn the_heap_stands_in_for_resident_memory() {
+        assert_eq!(case(1, None, 1).peak_memory_bytes(), Some(5));
+        let mut unknown = case(1, None, 1);
+        unknown.figures.peak_heap_bytes = None;
+        assert_eq!(JobProfile::of(&[unknown], false, false), None);
+    }
+
+    #[test]
+    fn a_profile_without_a_summary_round_trips() {
+        let json = serde_json::json!({
+            "schema": SCHEMA, "package": "p", "job": "j", "source": {"file": "f", "line": 1}, "cases": [],
+            "environment": {"profiled_at": "", "os": "", "arch": "", "target": "", "rustc": "", "opt_level": "3",
+                            "debug_assertions": false}
+        });
+        let profile: Profile = serde_json::from_value(json.clone()).expect("valid");
+        assert_eq!(profile.summary, None);
+        assert_eq!(serde_json::to_value(&profile).expect("serialises"), json);
+    }
+}

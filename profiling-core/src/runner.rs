@@ -1,0 +1,341 @@
+//! Executes jobs in this process: warm-up, samples, failures.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::pin;
+use std::sync::Once;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::job::{Case, Entry, Execution, Failure, Runtime};
+use crate::measure::{Meter, allocator};
+use crate::profile::{CaseProfile, Params};
+use crate::sample::Sample;
+use crate::tangle::{JobProfile, ProfilingError};
+
+/// Executes one case again and again, and measures each execution.
+#[derive(Debug)]
+pub struct CaseRunner {
+    entry: Entry,
+    runtime: Option<tokio::runtime::Runtime>,
+    execution: Execution,
+    /// What the execution before retained.
+    retained: i64,
+}
+
+impl CaseRunner {
+    /// Makes everything that stays the same over all executions: the meter, the runtime of an async
+    /// job with its threads started and idle.
+    pub fn new(case: Case) -> io::Result<Self> {
+        record_panics();
+        let runtime = match case.job.entry {
+            Entry::Sync(_) => None,
+            Entry::Async { runtime, .. } => Some(start_runtime(runtime)?),
+        };
+        let execution = Execution::new(0, case.levels(), Meter::new());
+        Ok(Self { entry: case.job.entry, runtime, execution, retained: 0 })
+    }
+
+    /// The next execution: builds the inputs, measures the call, verifies, drops inputs and output.
+    /// The first is number 0.
+    pub fn execute(&mut self) -> Result<Sample, Failure> {
+        PANICKED_AT.take();
+        let live_before = allocator::live_bytes();
+        let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
+        let ended = catch_unwind(AssertUnwindSafe(|| match (entry, runtime) {
+            (Entry::Async { start, .. }, Some(runtime)) => runtime.block_on(start(execution)),
+            (Entry::Async { .. }, None) => unreachable!("an async job is given its runtime by `new`"),
+            (Entry::Sync(call), _) => call(execution),
+        }));
+        self.execution.set_number(self.execution.number() + 1);
+        let sample = self.execution.meter().take();
+        self.execution.meter().abandon();
+        ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))?;
+        let mut sample = sample.ok_or_else(|| Failure("the job was not measured".to_owned()))?;
+        sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
+        Ok(sample)
+    }
+
+    /// How many bytes more are live than before. A thread that has told the job that it is done may
+    /// still have something to free, so that anything unusual is looked at again for a while.
+    fn retained_since(&mut self, before: i64) -> Option<i64> {
+        const LONGEST: Duration = Duration::from_millis(5);
+        let begin = Instant::now();
+        loop {
+            let retained = allocator::live_bytes()? - before;
+            if retained <= 0 || retained == self.retained || begin.elapsed() >= LONGEST {
+                self.retained = retained;
+                return Some(retained);
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for CaseRunner {
+    fn drop(&mut self) {
+        // What is left of the runtime must not be measured with the next job; but a blocking task that
+        // this job left behind must not hold up the end.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_millis(50));
+        }
+    }
+}
+
+fn start_runtime(runtime: Runtime) -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = match runtime {
+        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread(),
+        Runtime::MultiThread { .. } => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Runtime::MultiThread { worker_threads: Some(threads) } = runtime {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build()?;
+    await_idle_workers(&runtime);
+    // The first call allocates what the runtime keeps for this thread.
+    runtime.block_on(async {});
+    Ok(runtime)
+}
+
+/// Waits until every worker thread of the runtime has parked once, so that what threads do as they
+/// start is not measured as part of the first execution.
+fn await_idle_workers(runtime: &tokio::runtime::Runtime) {
+    const LONGEST: Duration = Duration::from_millis(250);
+    let metrics = runtime.metrics();
+    if matches!(runtime.handle().runtime_flavor(), tokio::runtime::RuntimeFlavor::CurrentThread) {
+        return;
+    }
+    let begin = Instant::now();
+    for worker in 0..metrics.num_workers() {
+        while metrics.worker_park_count(worker) == 0 && begin.elapsed() < LONGEST {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+}
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED_AT: Cell<Option<Place>> = const { Cell::new(None) };
+}
+
+/// A place in the source as text, cut to fit. Kept without the heap: a job that catches its own panics
+/// is measured while this is written.
+#[derive(Clone, Copy)]
+struct Place {
+    text: [u8; 256],
+    length: usize,
+}
+
+impl Place {
+    fn of(location: &Location<'_>) -> Self {
+        let mut place = Self { text: [0; 256], length: 0 };
+        // The end of a path that doesn't fit is missing.
+        let _ = write!(place, "{location}");
+        place
+    }
+}
+
+impl fmt::Write for Place {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.text[self.length..];
+        let length = text.len().min(room.len());
+        room[..length].copy_from_slice(&text.as_bytes()[..length]);
+        self.length += length;
+        Ok(())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text[..self.length]))
+    }
+}
+
+/// Remembers the place of each panic, which the payload doesn't have, and lets the hook that was
+/// there before print it.
+fn record_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICKED_AT.set(info.location().map(Place::of));
+            previous(info);
+        }));
+    });
+}
+
+fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a payload that is not a string");
+    match PANICKED_AT.take() {
+        Some(place) => Failure(format!("panicked at {place}: {message}")),
+        None => Failure(format!("panicked: {message}")),
+    }
+}
+
+/// How [`ProfileRunner::profile_job`] profiles.
+#[derive(Debug, Clone)]
+pub struct ProfileConfig {
+    /// Measured executions; 1 or more.
+    pub sample_size: u32,
+    /// Executions that run first and don't count.
+    pub warmup_runs: u32,
+    /// The longest that one execution may take.
+    pub max_execution_time: Duration,
+}
+
+impl Default for ProfileConfig {
+    /// 10 samples, 2 warm-ups, 300 s.
+    fn default() -> Self {
+        Self { sample_size: 10, warmup_runs: 2, max_execution_time: Duration::from_secs(300) }
+    }
+}
+
+/// What one execution cost, in the reference crate's three figures. [`Sample`] has them all.
+#[derive(Debug, Clone)]
+pub struct ResourceMeasurement {
+    /// Wall-clock time.
+    pub duration: Duration,
+    /// The most memory that was resident; the most that was live on the heap where resident memory
+    /// can't be read.
+    pub peak_memory_bytes: u64,
+    /// CPU time of all threads, user and system, in microseconds.
+    pub cpu_time_us: u64,
+}
+
+impl ResourceMeasurement {
+    /// The three figures of a sample; `None` where one of them was not measured.
+    #[must_use]
+    pub fn of(sample: &Sample) -> Option<Self> {
+        Some(Self {
+            duration: Duration::from_nanos(sample.wall_ns),
+            peak_memory_bytes: sample.peak_rss_bytes.or(sample.peak_heap_bytes)?,
+            cpu_time_us: sample.cpu_ns?.div_ceil(1_000),
+        })
+    }
+}
+
+/// Profiles async closures in this process, without attribute or harness.
+#[derive(Debug)]
+pub struct ProfileRunner;
+
+impl ProfileRunner {
+    /// Executes a job `warmup_runs + sample_size` times and summarises what it cost.
+    ///
+    /// Must be awaited on a tokio runtime with its timer enabled. The whole process is measured:
+    /// nothing else should run in it meanwhile. A job that blocks its thread can't be interrupted
+    /// from here; it is found to have been too late once it returns. The harness, which runs jobs in
+    /// processes of their own, ends them at the deadline.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), profiling_core::ProfilingError> {
+    /// use profiling_core::{ProfileConfig, ProfileRunner};
+    ///
+    /// let config = ProfileConfig { sample_size: 5, ..ProfileConfig::default() };
+    /// let profile = ProfileRunner::profile_job(|| async { Ok(()) }, config).await?;
+    /// assert_eq!(profile.sample_size, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ProfilingError::InvalidConfiguration`] for no samples, or where the platform can tell
+    /// neither resident memory nor the heap; [`ProfilingError::ExecutionFailed`] for an execution,
+    /// warm-ups included, that returned `Err`, panicked or took longer than allowed.
+    pub async fn profile_job<F, Fut>(job_fn: F, config: ProfileConfig) -> Result<JobProfile, ProfilingError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+    {
+        if config.sample_size == 0 {
+            return Err(ProfilingError::InvalidConfiguration("sample_size must be greater than 0".to_owned()));
+        }
+        record_panics();
+        let mut meter = Meter::new();
+        for number in 0..config.warmup_runs {
+            measure(&mut meter, &job_fn, config.max_execution_time, number).await?;
+        }
+        let mut samples = Vec::with_capacity(config.sample_size as usize);
+        for number in 0..config.sample_size {
+            samples.push(measure(&mut meter, &job_fn, config.max_execution_time, config.warmup_runs + number).await?);
+        }
+        summarise(&samples)
+    }
+}
+
+async fn measure<F, Fut>(
+    meter: &mut Meter,
+    job_fn: &F,
+    longest: Duration,
+    number: u32,
+) -> Result<Sample, ProfilingError>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
+    let failed = |reason: String| ProfilingError::ExecutionFailed(format!("execution {number}: {reason}"));
+    let too_late = || failed(format!("took longer than {longest:?}"));
+    let outcome = {
+        let mut execution = pin!(async {
+            meter.start();
+            let outcome = job_fn().await;
+            meter.stop();
+            outcome
+        });
+        PANICKED_AT.take();
+        let guarded = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| execution.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(panic_failure(payload.as_ref()))),
+        });
+        tokio::time::timeout(longest, guarded).await
+    };
+    let outcome = outcome.map_err(|_| too_late())?.map_err(|failure| failed(failure.to_string()))?;
+    outcome.map_err(|error| failed(error.to_string()))?;
+    match meter.take() {
+        Some(sample) if u128::from(sample.wall_ns) <= longest.as_nanos() => Ok(sample),
+        // A blocking job returns `Ok` however late it is.
+        Some(_) => Err(too_late()),
+        None => Err(failed("the job was not measured".to_owned())),
+    }
+}
+
+fn summarise(samples: &[Sample]) -> Result<JobProfile, ProfilingError> {
+    CaseProfile::of(Params::new(), samples, None).and_then(|case| JobProfile::of(&[case], false, false)).ok_or_else(
+        || {
+            ProfilingError::InvalidConfiguration(
+                "peak memory can't be measured here: the platform doesn't tell resident memory. Count the heap: \
+                 `#[global_allocator] static ALLOCATOR: profiling_core::CountingAllocator = \
+                 profiling_core::CountingAllocator::system();`"
+                    .to_owned(),
+            )
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_kept_without_the_heap_as_far_as_it_fits() {
+        let location = Location::caller();
+        assert_eq!(Place::of(location).to_string(), location.to_string());
+        let mut place = Place::of(location);
+        let text = "é".repeat(200);
+        write!(place, "{text}").expect("it is cut");
+        let text = format!("{location}{text}");
+        let kept = place.to_string();
+        assert!(text.starts_with(kept.trim_end_matches(char::REPLACEMENT_CHARACTER)), "{kept}");
+        assert_eq!(place.length, 256);
+    }
+}

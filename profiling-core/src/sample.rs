@@ -1,0 +1,62 @@
+//! What one measured execution cost.
+
+use serde::{Deserialize, Serialize};
+
+/// The figures of one measured execution.
+///
+/// A figure that this platform or this run could not measure is `None`, and absent from JSON.
+/// Figures cover the whole process between the two clock readings around the job's own execution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Wall-clock time in nanoseconds.
+    pub wall_ns: u64,
+    /// CPU time of all threads, user and system, in nanoseconds, from the process's CPU clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<u64>,
+    /// CPU time in user mode, in nanoseconds, from `getrusage` (whole microseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_user_ns: Option<u64>,
+    /// CPU time in the kernel, in nanoseconds, from `getrusage` (whole microseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_system_ns: Option<u64>,
+    /// The most memory that was resident at any moment of the execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// The most heap memory that was live at any moment, above what was live at the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_heap_bytes: Option<u64>,
+    /// Heap memory requested, freed again or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_bytes: Option<u64>,
+    /// Number of allocations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<u64>,
+    /// Heap memory that is left after inputs and output were dropped; negative where the execution
+    /// freed older memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_heap_bytes: Option<i64>,
+    /// Page faults that needed no I/O.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor_faults: Option<u64>,
+    /// Page faults that needed I/O.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_faults: Option<u64>,
+    /// Context switches because the job waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voluntary_switches: Option<u64>,
+    /// Context switches because another process wanted the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub involuntary_switches: Option<u64>,
+    /// Bytes read through system calls, from cache or device, files, pipes and sockets alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes written through system calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Bytes fetched from a block device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_read_bytes: Option<u64>,
+    /// Bytes that the execution caused to be sent to a block device, now or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_written_bytes: Option<u64>,
+}

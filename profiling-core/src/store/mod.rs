@@ -1,0 +1,434 @@
+//! Where profiles lie on disk.
+//!
+//! | file | what |
+//! |---|---|
+//! | `<target>/profiling/<package>/<job>.json` | a job's [`Profile`] |
+//! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
+//! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
+//! | `<target>/profiling/.lock` | held by whoever measures or writes |
+//!
+//! A package's directory exists once a run of its jobs has written, or dropped, a profile. A job's name
+//! is its file's name if it is made of lower-case letters, digits, `_`, `-` and inner dots; what is
+//! readable of another name is followed by `~` and a hash. The name within the file is the truth.
+//!
+//! Every file changes as a whole or not at all, so that reading needs no lock.
+
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::profile::{Profile, SCHEMA, SampleRecord};
+use crate::tangle::blueprint::{DocumentJob, KnownJob};
+use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
+
+pub(crate) mod atomic;
+mod names;
+pub(crate) mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// The environment variable that names a directory in place of cargo's target directory.
+pub const OUT_VARIABLE: &str = "PROFILING_OUT";
+
+const BLUEPRINT_PROFILES: &str = "blueprint-profiles.json";
+const PROFILE_SUFFIX: &str = ".json";
+const SAMPLES_SUFFIX: &str = ".samples.jsonl";
+
+/// Why profiles could not be read or written. The message names the file, the reason and the way out.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("can't {action} `{}`: {reason}{}", path.display(), way_out(reason))]
+    Io {
+        /// What was to be done, such as `write`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+    /// A file of the store does not hold what it should.
+    #[error(
+        "`{}` is damaged: {reason}. Delete it and run `cargo test --features profiling` again",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+    /// A file of the store was written by another release.
+    #[error(
+        "`{}` has the schema `{found}`, and this release reads `{SCHEMA}`. \
+         Delete it and run `cargo test --features profiling` again",
+        path.display()
+    )]
+    UnknownSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema that it names.
+        found: String,
+    },
+    /// The profiles can't be given to Tangle's manager.
+    #[error("can't write `{}`: {reason}", path.display())]
+    BlueprintProfiles {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: ProfilingError,
+    },
+    /// Cargo's target directory could not be found.
+    #[error(
+        "can't tell the target directory of `{}`: {reason}. Name a directory with `--out DIR` or {OUT_VARIABLE}",
+        manifest_dir.display()
+    )]
+    NoTargetDirectory {
+        /// The package.
+        manifest_dir: PathBuf,
+        /// What cargo said.
+        reason: String,
+    },
+}
+
+fn way_out(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ". Free some space, or name another directory with `--out DIR` or PROFILING_OUT"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ". Name a directory that can be written with `--out DIR` or PROFILING_OUT"
+        }
+        _ => "",
+    }
+}
+
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |reason| StoreError::Io { action, path: path.to_owned(), reason }
+}
+
+/// A job's profile with the samples that it summarises.
+pub type StoredJob = (Profile, Vec<SampleRecord>);
+
+/// The profiles of one package.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+    package: String,
+}
+
+impl Store {
+    /// The store of `package` in cargo's target directory, or in the directory that replaces it.
+    pub fn new(target_dir: impl Into<PathBuf>, package: &str) -> Self {
+        Self { root: target_dir.into(), package: package.to_owned() }
+    }
+
+    /// The store of the package at `manifest_dir`: in `out`, which is relative to `manifest_dir`, or else
+    /// in cargo's target directory.
+    pub fn locate(manifest_dir: &Path, package: &str, out: Option<&Path>) -> Result<Self, StoreError> {
+        let out = out.filter(|out| !out.as_os_str().is_empty()).map(|out| Ok(manifest_dir.join(out)));
+        Ok(Self::new(out.unwrap_or_else(|| Self::target_directory(manifest_dir))?, package))
+    }
+
+    /// Cargo's target directory for the package at `manifest_dir`, as `cargo metadata` names it.
+    ///
+    /// Where cargo can't tell, it is the one of `CARGO_TARGET_DIR`, or else the one that this executable
+    /// lies in.
+    pub fn target_directory(manifest_dir: &Path) -> Result<PathBuf, StoreError> {
+        target::directory(manifest_dir)
+    }
+
+    /// The target directory, or the one that replaces it.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The package's directory. It may not exist yet.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.profiling_directory().join(names::file_stem(&self.package))
+    }
+
+    /// The directory of all packages.
+    #[must_use]
+    pub fn profiling_directory(&self) -> PathBuf {
+        self.root.join("profiling")
+    }
+
+    /// Where the profile of a job lies.
+    #[must_use]
+    pub fn profile_path(&self, job: &str) -> PathBuf {
+        self.directory().join(names::file_stem(job) + PROFILE_SUFFIX)
+    }
+
+    /// Where the samples of a job lie.
+    #[must_use]
+    pub fn samples_path(&self, job: &str) -> PathBuf {
+        self.directory().join(names::file_stem(job) + SAMPLES_SUFFIX)
+    }
+
+    /// Where the profiles for Tangle's manager lie.
+    #[must_use]
+    pub fn blueprint_profiles_path(&self) -> PathBuf {
+        self.root.join(BLUEPRINT_PROFILES)
+    }
+
+    /// Whether a run of this package's jobs has written here, be it that they all failed.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.directory().is_dir()
+    }
+
+    /// The profiles of all jobs, by name; none where nothing was profiled.
+    pub fn load_all(&self) -> Result<Vec<Profile>, StoreError> {
+        let (profiles, error) = self.load_readable();
+        error.map_or(Ok(profiles), Err)
+    }
+
+    /// The profiles that can be read, by name, and why another can't.
+    fn load_readable(&self) -> (Vec<Profile>, Option<StoreError>) {
+        let is_profile = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        let paths = match self.files() {
+            Ok(paths) => paths,
+            Err(error) => return (Vec::new(), Some(error)),
+        };
+        let (mut profiles, mut first_error) = (Vec::new(), None);
+        for path in paths.into_iter().filter(is_profile) {
+            match read_profile(&path) {
+                Ok(profile) => profiles.extend(profile),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        profiles.sort_by(|a, b| a.job.cmp(&b.job));
+        (profiles, first_error)
+    }
+
+    /// Waits until no other process measures or writes, and keeps others from it until the result is
+    /// dropped or this process ends. Calls `on_wait` first if it has to wait.
+    pub fn lock(&self, on_wait: impl FnOnce()) -> Result<LockedStore, StoreError> {
+        let (file, path) = self.open_lock()?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                on_wait();
+                file.lock().map_err(io_error("lock", &path))?;
+            }
+            Err(TryLockError::Error(reason)) => return Err(io_error("lock", &path)(reason)),
+        }
+        [self.root(), &self.profiling_directory(), &self.directory()].into_iter().for_each(atomic::sweep);
+        Ok(LockedStore { store: self.clone(), _lock: file })
+    }
+
+    /// Like [`lock`](Self::lock), but `None` if it would have to wait.
+    pub fn try_lock(&self) -> Result<Option<LockedStore>, StoreError> {
+        let (file, path) = self.open_lock()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(LockedStore { store: self.clone(), _lock: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(reason)) => Err(io_error("lock", &path)(reason)),
+        }
+    }
+
+    fn open_lock(&self) -> Result<(File, PathBuf), StoreError> {
+        let directory = self.profiling_directory();
+        fs::create_dir_all(&directory).map_err(io_error("create", &directory))?;
+        let path = directory.join(".lock");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        Ok((file.map_err(io_error("open", &path))?, path))
+    }
+
+    /// The package's profiles for Tangle's manager, complete up to the highest id of `known`, of
+    /// `document`, and of what is already written for this package. `None` where there are no ids.
+    pub fn blueprint_profiles(
+        &self,
+        known: &[KnownJob<'_>],
+        document: &[DocumentJob],
+    ) -> Result<Option<BlueprintProfiles>, StoreError> {
+        self.complete(&self.load_all()?, known, document)
+    }
+
+    fn complete(
+        &self,
+        profiles: &[Profile],
+        known: &[KnownJob<'_>],
+        document: &[DocumentJob],
+    ) -> Result<Option<BlueprintProfiles>, StoreError> {
+        // Embedding may have written ids that only the document has.
+        let written = BlueprintProfiles::load_from_file(self.blueprint_profiles_path()).ok();
+        let own = written.filter(|written| written.blueprint_name == self.package);
+        let highest = own.and_then(|own| own.jobs.into_keys().filter(|&id| id <= HIGHEST_ID).max());
+        let complete = BlueprintProfiles::of(&self.package, profiles, known, document, highest)
+            .map_err(|reason| StoreError::BlueprintProfiles { path: self.blueprint_profiles_path(), reason })?;
+        Ok(Some(complete).filter(|complete| !complete.jobs.is_empty()))
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let directory = self.directory();
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io_error("read", &directory))?,
+        };
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(io_error("read", &directory))).collect()
+    }
+}
+
+/// A [`Store`] that no other process writes to.
+#[derive(Debug)]
+pub struct LockedStore {
+    store: Store,
+    _lock: File,
+}
+
+impl Deref for LockedStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl LockedStore {
+    /// Writes a job's profile and samples, both or neither.
+    pub fn save(&self, profile: &Profile, samples: &[SampleRecord]) -> Result<(), StoreError> {
+        self.create_directory()?;
+        let (path, samples_path) = (self.profile_path(&profile.job), self.samples_path(&profile.job));
+        let staged_samples = atomic::stage(&samples_path, |file| {
+            samples.iter().try_for_each(|sample| {
+                serde_json::to_writer(&mut *file, sample)?;
+                file.write_all(b"\n")
+            })
+        });
+        let staged_samples = staged_samples.map_err(io_error("write", &samples_path))?;
+        let staged_profile = atomic::stage(&path, |file| {
+            serde_json::to_writer_pretty(&mut *file, profile)?;
+            file.write_all(b"\n")
+        });
+        let staged_profile = staged_profile.map_err(io_error("write", &path))?;
+        staged_samples.commit().map_err(io_error("write", &samples_path))?;
+        staged_profile.commit().map_err(io_error("write", &path))
+    }
+
+    /// Drops a job's profile and samples, if there are any.
+    pub fn remove(&self, job: &str) -> Result<(), StoreError> {
+        // Also where nothing was written before: it tells that the job ran, and has no profile.
+        self.create_directory()?;
+        remove_file(&self.profile_path(job))?;
+        remove_file(&self.samples_path(job))
+    }
+
+    /// Drops the profiles and samples of all jobs but these.
+    pub fn retain<'a>(&self, jobs: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
+        let kept: HashSet<PathBuf> =
+            jobs.into_iter().flat_map(|job| [self.profile_path(job), self.samples_path(job)]).collect();
+        self.create_directory()?;
+        let ours = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(PROFILE_SUFFIX) || name.ends_with(SAMPLES_SUFFIX)
+        };
+        self.files()?.iter().filter(ours).filter(|path| !kept.contains(*path)).try_for_each(|path| remove_file(path))
+    }
+
+    /// Drops the profiles of jobs that are no longer among `known` and whose id is now another job's, as it
+    /// is where a job was renamed.
+    pub fn remove_replaced(&self, known: &[KnownJob<'_>]) -> Result<(), StoreError> {
+        let current: HashSet<PathBuf> = known.iter().map(|(job, _)| self.profile_path(job)).collect();
+        for path in self.files()?.iter().filter(|path| !current.contains(*path)) {
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let Some(profile) = read_profile(path)? else { continue };
+            if profile.id.is_some() && known.iter().any(|&(_, id)| id == profile.id) {
+                self.remove(&profile.job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A job's profile and samples; `None` if it has no profile.
+    pub fn load(&self, job: &str) -> Result<Option<StoredJob>, StoreError> {
+        let profile = read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job);
+        profile.map(|profile| Ok((profile, read_samples(&self.samples_path(job))?))).transpose()
+    }
+
+    /// Rebuilds `blueprint-profiles.json` in the target directory and in each directory of `also_in` (for
+    /// a build with `--target`, `<target>/<triple>`), and returns the files. Where no job has an id, it
+    /// removes them: readers take a job that isn't listed for one that fits.
+    ///
+    /// `known` are the jobs of the binary, `document` those of `blueprint.json`, as far as it is known.
+    ///
+    /// Where a profile of the store can't be read, the files are written without it before that error is
+    /// returned.
+    pub fn write_blueprint_profiles(
+        &self,
+        known: &[KnownJob<'_>],
+        document: &[DocumentJob],
+        also_in: &[PathBuf],
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        let also_in = also_in.iter().map(|directory| directory.join(BLUEPRINT_PROFILES));
+        let paths: Vec<PathBuf> = [self.blueprint_profiles_path()].into_iter().chain(also_in).collect();
+        // A damaged profile is no reason to keep what the file says of others.
+        let (readable, damaged) = self.load_readable();
+        let Some(profiles) = self.complete(&readable, known, document)? else {
+            paths.iter().try_for_each(|path| remove_file(path))?;
+            return damaged.map_or(Ok(Vec::new()), Err);
+        };
+        for path in &paths {
+            let json = profiles.to_json();
+            let json = json.map_err(|reason| StoreError::BlueprintProfiles { path: path.clone(), reason })?;
+            atomic::write(path, json.as_bytes()).map_err(io_error("write", path))?;
+        }
+        damaged.map_or(Ok(paths), Err)
+    }
+
+    fn create_directory(&self) -> Result<(), StoreError> {
+        let directory = self.directory();
+        fs::create_dir_all(&directory).map_err(io_error("create", &directory))
+    }
+}
+
+fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(io_error("remove", path)),
+    }
+}
+
+fn read_profile(path: &Path) -> Result<Option<Profile>, StoreError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: String,
+    }
+    let Some(text) = read(path)? else { return Ok(None) };
+    let damaged = |error: serde_json::Error| StoreError::Damaged { path: path.to_owned(), reason: error.to_string() };
+    let Versioned { schema } = serde_json::from_slice(&text).map_err(damaged)?;
+    if schema != SCHEMA {
+        return Err(StoreError::UnknownSchema { path: path.to_owned(), found: schema });
+    }
+    serde_json::from_slice(&text).map(Some).map_err(damaged)
+}
+
+fn read_samples(path: &Path) -> Result<Vec<SampleRecord>, StoreError> {
+    let text = read(path)?.unwrap_or_default();
+    let lines = text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(index, line)| {
+            serde_json::from_slice(line).map_err(|error| {
+                let reason = format!("line {}: {error}", index + 1);
+                StoreError::Damaged { path: path.to_owned(), reason }
+            })
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some).map_err(io_error("read", path)),
+    }
+}

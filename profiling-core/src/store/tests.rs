@@ -1,0 +1,294 @@
+use std::cell::Cell;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
+use crate::sample::Sample;
+use crate::statistics::Summary;
+use crate::tangle::JobProfile;
+
+type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
+    let wall_ns = Summary {
+        min: 1,
+        mean: 2.1,
+        std_dev: 0.3,
+        p50: 2,
+        p90: 3,
+        p95: 3,
+        p99: u64::MAX,
+        p999: u64::MAX,
+        max: u64::MAX,
+    };
+    let figures = Figures { retained_heap_bytes: None, cpu_ns: Some(wall_ns), ..Figures::default() };
+    let params: Params = [("n".to_owned(), 10.into()), ("a".to_owned(), "x".into())].into_iter().collect();
+    Profile {
+        schema: SCHEMA.to_owned(),
+        package: "p".to_owned(),
+        job: job.to_owned(),
+        id,
+        source: Source { file: "src/lib.rs".to_owned(), line: 12 },
+        summary: Some(JobProfile {
+            avg_duration_ms: 1,
+            p95_duration_ms: 2,
+            p99_duration_ms: 3,
+            peak_memory_mb: 4,
+            stateful: false,
+            persistent_connections: false,
+            sample_size: 10,
+        }),
+        cases: vec![CaseProfile { params, samples: 10, wall_ns, figures, cold_start: None }],
+        missing_cases: Vec::new(),
+        environment: Environment {
+            profiled_at: "2026-01-02T03:04:05Z".to_owned(),
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            target: "x86_64-unknown-linux-gnu".to_owned(),
+            cpu_model: None,
+            logical_cpus: Some(2),
+            memory_bytes: Some(1 << 33),
+            rustc: "rustc 1.95.0".to_owned(),
+            opt_level: "3".to_owned(),
+            debug_assertions: false,
+            git_commit: None,
+        },
+    }
+}
+
+fn samples(count: u32) -> Vec<SampleRecord> {
+    let figures = Sample { wall_ns: u64::MAX, retained_heap_bytes: Some(-5), ..Sample::default() };
+    (0..count).map(|sample| SampleRecord { params: Params::new(), sample, figures }).collect()
+}
+
+fn store() -> io::Result<(tempfile::TempDir, Store)> {
+    let target = tempfile::tempdir()?;
+    let store = Store::new(target.path(), "p");
+    Ok((target, store))
+}
+
+fn lock(store: &Store) -> Result<LockedStore, StoreError> {
+    store.lock(|| panic!("nobody else holds the lock"))
+}
+
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn what_was_saved_is_loaded() -> TestResult {
+    let (_target, store) = store()?;
+    assert_eq!(store.load_all()?, []);
+    let locked = lock(&store)?;
+    assert!(!store.exists());
+    let jobs = ["square", "Sortiert große/../Listen", "CON"];
+    for job in jobs {
+        locked.save(&profile(job, Some(3)), &samples(3))?;
+        assert_eq!(locked.load(job)?, Some((profile(job, Some(3)), samples(3))));
+    }
+    assert!(store.exists());
+    let loaded: Vec<String> = store.load_all()?.into_iter().map(|profile| profile.job).collect();
+    assert_eq!(loaded, ["CON", "Sortiert große/../Listen", "square"]);
+    assert_eq!(names(&store.directory())?.len(), 6, "two files per job");
+    assert!(
+        store.directory().join("square.json").is_file() && store.directory().join("square.samples.jsonl").is_file()
+    );
+
+    locked.save(&profile("square", None), &samples(1))?;
+    assert_eq!(locked.load("square")?, Some((profile("square", None), samples(1))));
+    assert_eq!(locked.load("absent")?, None);
+    Ok(())
+}
+
+#[test]
+fn jobs_are_dropped_with_their_samples() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    for job in ["a", "b", "C"] {
+        locked.save(&profile(job, None), &samples(1))?;
+    }
+    locked.remove("a")?;
+    locked.remove("a")?;
+    assert_eq!(locked.load("a")?, None);
+    fs::write(store.directory().join("d.json"), "damaged, and of a job that is gone")?;
+    locked.retain(["C", "never profiled"])?;
+    assert_eq!(store.load_all()?, [profile("C", None)]);
+    assert_eq!(names(&store.directory())?.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_store_without_profiles_exists_once_a_job_has_failed() -> TestResult {
+    let (_target, store) = store()?;
+    lock(&store)?.remove("a")?;
+    assert!(store.exists());
+    assert_eq!(store.load_all()?, []);
+    Ok(())
+}
+
+#[test]
+fn damaged_files_are_named_with_line_and_column() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    locked.save(&profile("a", None), &samples(2))?;
+    let json = fs::read_to_string(store.profile_path("a"))?;
+    let lines = fs::read_to_string(store.samples_path("a"))?;
+    let message = |error: StoreError| {
+        let message = error.to_string();
+        assert!(message.contains("cargo test --features profiling"), "{message}");
+        message
+    };
+
+    for broken in [&json[..json.len() / 2], "", "{}", "\0"] {
+        fs::write(store.profile_path("a"), broken)?;
+        let message = message(store.load_all().expect_err("damaged"));
+        assert!(message.contains("a.json") && message.contains("line "), "{message}");
+        assert!(locked.load("a").is_err());
+    }
+    fs::write(store.profile_path("a"), json.replace("profiling.job/1", "profiling.job/2"))?;
+    let found = message(store.load_all().expect_err("another schema"));
+    assert!(found.contains("profiling.job/2"), "{found}");
+
+    fs::write(store.profile_path("a"), &json)?;
+    fs::write(store.samples_path("a"), &lines[..lines.len() - 9])?;
+    let found = message(locked.load("a").expect_err("damaged"));
+    assert!(found.contains("a.samples.jsonl") && found.contains("line 2"), "{found}");
+    Ok(())
+}
+
+#[test]
+fn only_one_holds_the_lock() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    assert!(store.try_lock()?.is_none());
+    let (waiting, is_waiting) = mpsc::channel();
+    let second = std::thread::spawn({
+        let store = store.clone();
+        move || {
+            let waited = Cell::new(false);
+            let locked = store.lock(|| {
+                waited.set(true);
+                waiting.send(()).expect("the test is still there");
+            });
+            locked.map(|_| waited.get())
+        }
+    });
+    is_waiting.recv_timeout(Duration::from_secs(10))?;
+    assert!(!second.is_finished());
+    drop(locked);
+    assert!(second.join().expect("no panic")?, "it was told that it has to wait");
+    assert!(store.try_lock()?.is_some());
+    Ok(())
+}
+
+#[test]
+fn locking_sweeps_what_killed_processes_left() -> TestResult {
+    let (target, store) = store()?;
+    drop(lock(&store)?.remove("a"));
+    let leftovers = [target.path(), &store.directory()].map(|directory| directory.join(".profiling-abcdef.tmp"));
+    for leftover in &leftovers {
+        fs::write(leftover, "half")?;
+    }
+    let _locked = lock(&store)?;
+    assert!(leftovers.iter().all(|leftover| !leftover.exists()));
+    Ok(())
+}
+
+#[test]
+fn the_managers_file_has_every_id() -> TestResult {
+    let (target, store) = store()?;
+    let locked = lock(&store)?;
+    locked.save(&profile("a", Some(0)), &samples(1))?;
+    let triple = target.path().join("aarch64-unknown-linux-gnu");
+    fs::create_dir(&triple)?;
+    let known = [("a", Some(0)), ("b", Some(4)), ("c", None)];
+    let written = locked.write_blueprint_profiles(&known, &[], std::slice::from_ref(&triple))?;
+    assert_eq!(written, [store.blueprint_profiles_path(), triple.join(BLUEPRINT_PROFILES)]);
+    for path in &written {
+        let profiles = BlueprintProfiles::load_from_file(path)?;
+        assert_eq!(profiles.jobs.len(), 5);
+        assert_eq!(profiles.blueprint_name, "p");
+        assert!(profiles.jobs[&0].is_profiled() && (1..5).all(|id| !profiles.jobs[&id].is_profiled()));
+    }
+
+    // Embedding knew of more jobs; the id of one that has none comes from the document.
+    let document = [DocumentJob { index: 6, indexed: true, name: Some("c".to_owned()) }];
+    locked.save(&profile("c", None), &samples(1))?;
+    locked.write_blueprint_profiles(&known, &document, &[])?;
+    locked.write_blueprint_profiles(&known[..2], &[], &[])?;
+    let profiles = BlueprintProfiles::load_from_file(store.blueprint_profiles_path())?;
+    assert_eq!(profiles.jobs.len(), 7);
+    assert!(!profiles.jobs[&6].is_profiled());
+    Ok(())
+}
+
+#[test]
+fn a_failed_job_loses_its_profile_in_the_managers_file_too() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    locked.save(&profile("a", Some(0)), &samples(1))?;
+    locked.write_blueprint_profiles(&[("a", Some(0))], &[], &[])?;
+    locked.remove("a")?;
+    locked.write_blueprint_profiles(&[("a", Some(0))], &[], &[])?;
+    let profiles = BlueprintProfiles::load_from_file(store.blueprint_profiles_path())?;
+    assert_eq!(profiles.jobs[&0], JobProfile::not_profiled());
+    Ok(())
+}
+
+#[test]
+fn a_damaged_profile_does_not_keep_another_in_the_managers_file() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    let known = [("a", Some(0)), ("b", Some(1)), ("c", Some(2))];
+    for (job, id) in known {
+        locked.save(&profile(job, id), &samples(1))?;
+    }
+    locked.write_blueprint_profiles(&known, &[], &[])?;
+    locked.remove("a")?;
+    fs::write(store.profile_path("b"), "{")?;
+    let error = locked.write_blueprint_profiles(&known, &[], &[]).expect_err("damaged");
+    assert!(error.to_string().contains("b.json"), "{error}");
+    let jobs = BlueprintProfiles::load_from_file(store.blueprint_profiles_path())?.jobs;
+    assert_eq!([0, 1, 2].map(|id| jobs[&id].is_profiled()), [false, false, true]);
+    Ok(())
+}
+
+#[test]
+fn without_ids_there_is_no_managers_file() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    BlueprintProfiles::new("another package").save_to_file(store.blueprint_profiles_path())?;
+    assert_eq!(locked.write_blueprint_profiles(&[("a", None)], &[], &[])?, Vec::<PathBuf>::new());
+    assert!(!store.blueprint_profiles_path().exists());
+    Ok(())
+}
+
+#[test]
+fn an_absurd_id_is_an_error() -> TestResult {
+    let (_target, store) = store()?;
+    let error = lock(&store)?.write_blueprint_profiles(&[("a", Some(u32::MAX))], &[], &[]).expect_err("absurd");
+    assert!(error.to_string().contains("4294967295"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn an_unusable_directory_is_named() -> TestResult {
+    let (target, _) = store()?;
+    let file = target.path().join("file");
+    fs::write(&file, "")?;
+    let error = Store::new(&file, "p").lock(|| ()).expect_err("not a directory");
+    assert!(error.to_string().contains("file/profiling"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn another_directory_replaces_the_target_directory() -> TestResult {
+    let store = Store::locate(Path::new("/src/p"), "p", Some(Path::new("out")))?;
+    assert_eq!(store.blueprint_profiles_path(), Path::new("/src/p/out/blueprint-profiles.json"));
+    assert_eq!(store.profile_path("a"), Path::new("/src/p/out/profiling/p/a.json"));
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Jobs made by hand.
+
+use std::time::Duration;
+
+use profiling_core::job::{Case, Entry, JobDescriptor, SourceLocation};
+
+/// A job with a single case.
+pub(crate) const fn job(entry: Entry) -> JobDescriptor {
+    JobDescriptor {
+        name: "job",
+        id: None,
+        function: "tests::job",
+        source: SourceLocation { file: file!(), line: line!() },
+        samples: 10,
+        warmup: 2,
+        timeout: Duration::from_secs(60),
+        params: &[],
+        cases: &[&[]],
+        stateful: false,
+        persistent_connections: false,
+        ignore: false,
+        entry,
+    }
+}
+
+/// The single case of a job.
+pub(crate) fn case(job: &'static JobDescriptor) -> Case {
+    Case { job, index: 0 }
+}

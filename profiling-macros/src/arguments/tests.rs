@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use quote::ToTokens;
+
+use super::{Args, Arguments, Check, Flavor, Values};
+use crate::errors::Errors;
+
+fn parse(attribute: &str) -> (Arguments, Vec<String>) {
+    let mut errors = Errors::default();
+    let arguments = Arguments::parse(attribute.parse().expect(attribute), &mut errors);
+    (arguments, errors.messages())
+}
+
+fn arguments(attribute: &str) -> Arguments {
+    let (arguments, errors) = parse(attribute);
+    assert!(errors.is_empty(), "{attribute}: {errors:?}");
+    arguments
+}
+
+fn text(tokens: impl ToTokens) -> String {
+    tokens.to_token_stream().to_string().replace(' ', "")
+}
+
+/// The cases, as the values of the params.
+fn cases(params: &str) -> Vec<String> {
+    let params = arguments(&format!("params({params})")).params;
+    let value = |(index, level): (usize, &usize)| match &params.list[index].values {
+        Values::Integers(values) => values[*level].value.to_string(),
+        Values::Texts(values) => values[*level].value(),
+    };
+    params.cases.iter().map(|levels| levels.iter().enumerate().map(value).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn nothing_given_is_the_defaults() {
+    let arguments = arguments("");
+    assert_eq!((arguments.id, arguments.samples, arguments.warmup), (None, 10, 2));
+    assert_eq!(arguments.timeout, Duration::from_secs(300));
+    assert!(arguments.params.list.is_empty());
+    assert_eq!(arguments.params.cases, [[]]);
+    assert!(matches!(arguments.args, Args::Absent));
+}
+
+#[test]
+fn every_argument_is_understood() {
+    let arguments = arguments(
+        "id = 3, name = \"a b\", samples = 1_000, warmup = 0x0, timeout = \"2min\", params(n = [1]), \
+         setup(a = f::<u8, u8>(), mut b = |x, y| x + y,), args(a, HashMap::<u8, u8>::new(), &mut b), \
+         verify(|output| output == &n), teardown({ drop(b); run }), runtime = \"current_thread\", worker_threads = 4, \
+         stateful, persistent_connections = false, ignore = true, crate = ::a::b,",
+    );
+    assert_eq!((arguments.id, arguments.samples, arguments.warmup), (Some(3), 1_000, 0));
+    assert_eq!(arguments.name.map(|name| name.value()).as_deref(), Some("a b"));
+    assert_eq!(arguments.timeout, Duration::from_secs(120));
+    assert_eq!(arguments.params.cases, [[0]]);
+    let setup: Vec<String> = arguments.setup.iter().map(|binding| text(&binding.value)).collect();
+    assert_eq!(setup, ["f::<u8,u8>()", "|x,y|x+y"]);
+    assert!(arguments.setup[0].mutability.is_none() && arguments.setup[1].mutability.is_some());
+    let Args::Given(args) = arguments.args else { panic!("`args` is given") };
+    assert_eq!(args.iter().map(text).collect::<Vec<_>>(), ["a", "HashMap::<u8,u8>::new()", "&mutb"]);
+    assert!(matches!(arguments.verify, Some(Check::Closure(_))));
+    assert_eq!(text(arguments.teardown), "{drop(b);run}");
+    assert!(arguments.runtime.is_some_and(|runtime| runtime.value == Flavor::CurrentThread));
+    assert!(arguments.worker_threads.is_some_and(|threads| threads.value == 4));
+    let flags = arguments.flags;
+    assert_eq!((flags.stateful, flags.persistent_connections, flags.ignore), (true, false, true));
+    assert_eq!(text(arguments.krate), "::a::b");
+}
+
+#[test]
+fn verify_takes_the_path_of_a_function() {
+    assert!(matches!(arguments("verify(crate::checks::is_even)").verify, Some(Check::Function(_))));
+    assert!(matches!(arguments("verify(is::<u8>)").verify, Some(Check::Function(_))));
+}
+
+#[test]
+#[cfg(feature = "profiling")]
+fn run_is_found_wherever_it_can_be_used() {
+    for attribute in ["args(run)", "setup(a = f(&[run + 1]))", "verify(|_| run > 0)", "args(format!(\"{run:?}\"))"] {
+        assert!(arguments(attribute).mentions_run, "{attribute}");
+    }
+    for attribute in ["", "args(runs)", "args(\"run\")", "name = \"run\""] {
+        assert!(!arguments(attribute).mentions_run, "{attribute}");
+    }
+}
+
+#[test]
+fn cases_are_the_combinations_in_order() {
+    assert_eq!(cases(""), [""]);
+    assert_eq!(cases("n = [10, 1]"), ["10", "1"]);
+    assert_eq!(cases("n = [1, 2], k = [\"b\", \"a\"]"), ["1 b", "1 a", "2 b", "2 a"]);
+    assert_eq!(cases("n = 1..=3"), ["1", "2", "3"]);
+    assert_eq!(cases("n = -1..1"), ["-1", "0"]);
+    assert_eq!(cases("n = [0xff, -0b11, 1_000u16]"), ["255", "-3", "1000"]);
+    assert_eq!(cases("n = 0..4096").len(), 4_096);
+}
+
+#[test]
+fn constraints_leave_out_cases() {
+    assert_eq!(cases("n = 1..=3, m = 1..=3, m <= n"), ["1 1", "2 1", "2 2", "3 1", "3 2", "3 3"]);
+    // A constraint may stand before what it speaks of.
+    assert_eq!(cases("m < n, n = 1..=2, m = 1..=2"), ["2 1"]);
+    for (constraint, left) in [
+        ("n < 2", "1"),
+        ("n <= 2", "1 2"),
+        ("n > 2", "3 4"),
+        ("n >= 2", "2 3 4"),
+        ("n == 2", "2"),
+        ("n != 2", "1 3 4"),
+        ("n == 1 || n == 4", "1 4"),
+        ("n > 1 && n < 4", "2 3"),
+        ("!(n > 1 && n < 4)", "1 4"),
+        ("n == 1 || n > 2 && n < 4", "1 3"),
+        ("n * 2 + 1 == 7 - 2", "2"),
+        ("n % 2 == 0", "2 4"),
+        ("n / 2 == 1", "2 3"),
+        ("-n + 10 > (5 + 2)", "1 2"),
+        ("2 + n * 2 >= (2 + n) * 2", ""),
+        ("n != 2, 4 / (n - 2) > 0", "3 4"),
+    ] {
+        if left.is_empty() {
+            let (_, errors) = parse(&format!("params(n = 1..=4, {constraint})"));
+            assert_eq!(errors, ["no combination of the parameters meets the constraints"], "{constraint}");
+        } else {
+            assert_eq!(cases(&format!("n = 1..=4, {constraint}")).join(" "), left, "{constraint}");
+        }
+    }
+    assert_eq!(cases("s = [\"a\", \"b\", \"c\"], s >= \"b\", \"c\" != s"), ["b"]);
+    assert_eq!(cases("s = [\"a\", \"b\"], t = [\"a\", \"b\"], s == t"), ["a a", "b b"]);
+}
+
+#[test]
+fn a_mistake_leaves_the_others_to_be_found() {
+    let (arguments, errors) =
+        parse("id = x, samples = 3, nonsense(1, 2), warmup = , timeout = \"1\", ignore, 5, name = \"ok\"");
+    assert_eq!(errors.len(), 5, "{errors:?}");
+    assert_eq!(arguments.samples, 3);
+    assert!(arguments.flags.ignore);
+    assert!(arguments.name.is_some());
+
+    let (_, errors) = parse("params(a = [], b = 3, c = [1], c < d), setup(1, a = ), args(;), verify(|| 1)");
+    assert_eq!(errors.len(), 6, "{errors:?}");
+}
+
+#[test]
+fn args_with_a_mistake_are_not_counted() {
+    assert!(matches!(parse("args(1 +)").0.args, Args::Mistaken));
+    assert!(matches!(parse("args = 1").0.args, Args::Mistaken));
+}
+
+#[test]
+fn an_unknown_argument_is_told_the_known_ones() {
+    let (_, errors) = parse("bugdet(1)");
+    assert!(errors[0].starts_with("unknown argument `bugdet`\n"), "{errors:?}");
+    assert!(errors[0].ends_with("`ignore` and `crate`"), "{errors:?}");
+    let (_, errors) = parse("argss(1)");
+    assert!(errors[0].starts_with("unknown argument `argss`; did you mean `args`?"), "{errors:?}");
+}

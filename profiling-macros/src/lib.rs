@@ -1,0 +1,147 @@
+//! The `#[profile_job]` attribute of `profiling-core`, which re-exports it: use it from there.
+//!
+//! With the feature `profiling`, which `profiling-core/profiling` switches on, the attribute emits a
+//! registration beside the function. Without it, the attribute checks its grammar and emits the
+//! function alone.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod errors;
+mod expand;
+mod function;
+mod job;
+
+use proc_macro::TokenStream;
+
+/// Makes a function a job, which `profiling-test-harness` finds, executes and measures.
+///
+/// The function stays as it is. What is measured is one call of it, from the call to the result
+/// (for an async function, to the end of its future); everything that the arguments below ask for is
+/// done before or after.
+///
+/// ```
+/// use profiling_core::profile_job;
+///
+/// #[profile_job(id = 0, samples = 10, warmup = 2, args(12_345))]
+/// pub async fn square(x: u64) -> u64 {
+///     x * x
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// Each is optional, in any order, with a comma between them.
+///
+/// | argument | default | meaning |
+/// |---|---|---|
+/// | `id = 0` | none | the job's index in the blueprint; unique in the binary |
+/// | `name = "…"` | the function's name | the name under which the job is listed and stored; unique in the binary, not empty, without control characters |
+/// | `samples = N` | 10 | measured executions of each case, 1 or more |
+/// | `warmup = N` | 2 | executions of each case that run first and don't count |
+/// | `timeout = "30s"` | 300 s | the longest that one execution may take: a decimal number with a unit, `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h` |
+/// | `params(n = [1, 10], k = 1..=3, k <= n)` | none | one case per combination of the values that meets the constraints |
+/// | `setup(a = expr, mut b = expr)` | none | bindings made before each execution, in order; later ones can use earlier ones |
+/// | `args(expr, …)` | none | what the function is called with: one expression per parameter, in order |
+/// | `verify(\|output\| …)` | none | a closure with one parameter, or the path of a function, called with a reference to the output; `false`, `Err` or a panic fails the execution |
+/// | `teardown(expr)` | none | done after each execution, a failed one too, once inputs that `args` made and the output are dropped; not after a panic |
+/// | `runtime = "multi_thread"` | `"multi_thread"` | the tokio runtime of an async job, or `"current_thread"` |
+/// | `worker_threads = N` | one per logical CPU | threads of the multi-thread runtime, 1 or more |
+/// | `stateful` | detected | the job keeps state between executions; also `stateful = true` or `false` |
+/// | `persistent_connections` | detected | the job needs connections that outlive an execution; also with `= true` or `= false` |
+/// | `ignore` | no | the job runs only with `--ignored` or `--include-ignored`; also with `= true` or `= false` |
+/// | `crate = path` | `::profiling_core` | where `profiling-core` is, for a renamed dependency or a re-export |
+///
+/// # What the expressions can see
+///
+/// `setup`, `args`, `verify` and `teardown` are ordinary Rust, with everything in scope that is in
+/// scope where the function stands. In an async job, they can `.await` (the closure of `verify`
+/// excepted). They also see
+/// - the names of `params`, each an integer or a `&'static str`, whose type follows from its use as
+///   that of a literal does (or from a suffix: `[1_u8, 2]`),
+/// - the names of `setup`, by value or by reference,
+/// - `run: u64`, the number of the execution from 0, warm-ups included.
+///
+/// ```
+/// use profiling_core::profile_job;
+///
+/// #[profile_job(
+///     params(rows = [100, 10_000], order = ["ascending", "shuffled"]),
+///     setup(mut table = make_table(rows, order)),
+///     args(&mut table),
+///     verify(|sorted| sorted.is_ok()),
+///     teardown(println!("execution {run} is done")),
+/// )]
+/// fn sort(table: &mut Vec<u64>) -> Result<(), String> {
+///     table.sort_unstable();
+///     if table.is_sorted() { Ok(()) } else { Err("not sorted".to_owned()) }
+/// }
+///
+/// fn make_table(rows: u64, order: &str) -> Vec<u64> {
+///     let step = if order == "ascending" { 1 } else { 7_919 };
+///     (0..rows).map(|row| row * step % rows).collect()
+/// }
+/// ```
+///
+/// # Params and constraints
+///
+/// A parameter's values are a list of integer literals or of string literals, or a range of integers,
+/// up to 4,096 of them; all other values can be made of these in `setup`. A constraint compares
+/// params and literals with `<`, `<=`, `>`, `>=`, `==` and `!=`, calculates with `+`, `-`, `*`, `/`
+/// and `%`, and combines comparisons with `&&`, `||`, `!` and parentheses. The macro evaluates it. A
+/// job has one case per combination that meets all constraints, at most 4,096; the last parameter
+/// changes fastest.
+///
+/// ```
+/// use profiling_core::profile_job;
+///
+/// #[profile_job(
+///     params(threads = [1, 2, 4, 8], chunk = 1..=16, chunk % threads == 0 && threads * chunk <= 64),
+///     args(threads, chunk),
+/// )]
+/// fn hash(threads: usize, chunk: usize) {
+///     # let _ = (threads, chunk);
+///     // …
+/// }
+/// ```
+///
+/// # Which functions
+///
+/// Sync and async functions with any return type, in any module or function body. A function that
+/// returns `impl Future`, `BoxFuture` or `Pin<Box<dyn Future>>` is awaited like an async one. Where a
+/// job returns a `Result`, `Err` fails the execution. Parameters may be patterns:
+///
+/// ```
+/// use profiling_core::profile_job;
+///
+/// pub struct TangleArg<T>(pub T);
+/// pub struct TangleResult<T>(pub T);
+///
+/// #[profile_job(id = 1, args(TangleArg((12,))), verify(|TangleResult(output)| *output == 144))]
+/// pub async fn square(TangleArg((x,)): TangleArg<(u64,)>) -> TangleResult<u64> {
+///     TangleResult(x * x)
+/// }
+/// ```
+///
+/// Generic functions (lifetimes apart), `const`, `unsafe` and `extern` functions and methods can't be
+/// jobs: annotate a free function that calls them. Inside an `impl` block the attribute can't work at
+/// all. Where neither `self` nor `Self` gives the block away, rustc says that `const` items in this
+/// context need a name.
+///
+/// ```compile_fail
+/// use profiling_core::profile_job;
+///
+/// struct Squarer;
+///
+/// impl Squarer {
+///     #[profile_job(args(2))]
+///     fn square(&self, x: u64) -> u64 {
+///         x * x
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn profile_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let register = cfg!(feature = "profiling");
+    expand::profile_job(arguments.into(), item.into(), register).into()
+}

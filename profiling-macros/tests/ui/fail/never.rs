@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use profiling_core::profile_job;
+
+#[profile_job]
+fn forever() -> ! {
+    loop {}
+}
+
+fn main() {}

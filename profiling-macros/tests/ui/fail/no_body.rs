@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use profiling_core::profile_job;
+
+trait Work {
+    #[profile_job]
+    fn work();
+}
+
+fn main() {}

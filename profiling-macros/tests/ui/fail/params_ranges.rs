@@ -1,0 +1,25 @@
+#![allow(unused)]
+
+use profiling_core::profile_job;
+
+#[profile_job(params(n = 3..3))]
+fn empty() {}
+
+#[profile_job(params(n = 3..=1))]
+fn backwards() {}
+
+#[profile_job(params(n = 0..1_000_000))]
+fn too_long() {}
+
+#[profile_job(params(n = 1..))]
+fn open() {}
+
+const TEN: u64 = 10;
+
+#[profile_job(params(n = 1..TEN))]
+fn constant() {}
+
+#[profile_job(params(n = "a".."z"))]
+fn texts() {}
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use profiling_core::profile_job;
+
+#[profile_job(sample = 10)]
+fn misspelt() {}
+
+#[profile_job(id = 0, budget(p95 = "50ms"), targets("aws-lambda"))]
+fn unheard_of() {}
+
+#[profile_job("name")]
+fn no_name() {}
+
+fn main() {}

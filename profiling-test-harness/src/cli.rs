@@ -1,0 +1,325 @@
+//! The command line: libtest's flags, so that `cargo test -- …` and nextest work, and our own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, value_parser};
+
+/// What the user asked for.
+#[expect(clippy::struct_excessive_bools, reason = "libtest's flags are independent of each other")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub selection: Selection,
+    pub list: bool,
+    pub format: Format,
+    pub color: ColorChoice,
+    pub quiet: bool,
+    /// Let workers print, rather than keep what they print for failures.
+    pub no_capture: bool,
+    /// Show what workers of jobs that passed have printed, too.
+    pub show_output: bool,
+    pub fail_fast: bool,
+    /// A number of test threads was asked for, which has no effect here.
+    pub test_threads: bool,
+    pub samples: Option<u32>,
+    pub warmup: Option<u32>,
+    pub timeout: Option<Duration>,
+    pub out: Option<PathBuf>,
+    pub in_process: bool,
+}
+
+/// Which jobs are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub filters: Vec<String>,
+    pub skip: Vec<String>,
+    pub exact: bool,
+    pub ignored: Ignored,
+}
+
+/// What to do with jobs that are marked `ignore`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    #[default]
+    Leave,
+    Only,
+    Include,
+}
+
+/// libtest's output formats; they differ for `--list` alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Pretty,
+    Terse,
+    Json,
+}
+
+/// Parses a command line, program name first, and the environment.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Arguments, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    // CI systems set to nothing what nobody gave a value.
+    read(&matches, &Environment(&|name| variable(name).filter(|value| !value.is_empty())))
+}
+
+fn command() -> Command {
+    let command = Command::new("cargo test --features profiling --test profiling --")
+        .about("Runs every #[profile_job] in a process of its own and stores one profile per job")
+        .after_help(
+            "A filter matches part of a job's name (`sort`) or of a case's (`sort/n=10,k=2`). Jobs are measured \
+             one at a time.\nExit code: 0 if every selected job passed, 101 if not.",
+        )
+        .arg(Arg::new("filter").num_args(0..).help("Run only what matches one of these"))
+        .args_override_self(true);
+    accepted_without_effect(libtest(own(command)))
+}
+
+/// Our own options. Each has a twin in the environment, see [`twin`].
+fn own(command: Command) -> Command {
+    let option = |name: &'static str, value: &'static str, help: &str| {
+        Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", twin(name)))
+    };
+    let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
+    command
+        .next_help_heading("Profiling")
+        .arg(option("samples", "N", "Measured executions per case, for all jobs").value_parser(samples))
+        .arg(option("warmup", "N", "Executions per case that come first and don't count").value_parser(warmup))
+        .arg(
+            option("timeout", "DURATION", "The longest that one execution may take, with a unit: 500ms, 30s, 2m")
+                .value_parser(duration),
+        )
+        .arg(
+            option("out", "DIR", "Store the profiles here, rather than in the target directory")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
+}
+
+/// The variable that stands in for an option of ours where that isn't given.
+fn twin(option: &str) -> String {
+    format!("PROFILING_{}", option.replace('-', "_").to_uppercase())
+}
+
+fn libtest(command: Command) -> Command {
+    command
+        .next_help_heading("As with any test")
+        .arg(flag("list", "List the jobs and run none"))
+        .arg(flag("exact", "Match names exactly, rather than parts of them"))
+        .arg(
+            Arg::new("skip")
+                .long("skip")
+                .value_name("FILTER")
+                .action(ArgAction::Append)
+                .help("Leave out what matches; can be given several times"),
+        )
+        .arg(flag("ignored", "Run only the jobs marked `ignore`"))
+        .arg(flag("include-ignored", "Run the jobs marked `ignore`, too").conflicts_with("ignored"))
+        .arg(flag("no-capture", "Let jobs print, rather than show what failed jobs printed").alias("nocapture"))
+        .arg(flag("show-output", "Show what jobs printed that passed, too"))
+        .arg(flag("quiet", "Print failures and the result alone").short('q'))
+        .arg(flag("fail-fast", "Stop after the first job that fails"))
+        .arg(
+            Arg::new("color")
+                .long("color")
+                .value_name("WHEN")
+                .value_parser(value_parser!(ColorChoice))
+                .default_value("auto")
+                .help("Colour the output"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["pretty", "terse", "json", "junit"])
+                .default_value("pretty")
+                .help("How to print a list"),
+        )
+        .arg(
+            Arg::new("test-threads")
+                .long("test-threads")
+                .value_name("N")
+                .help("Accepted, without effect: jobs that ran at the same time would disturb each other"),
+        )
+}
+
+/// The same arguments reach every test binary of a package, so what libtest takes must pass.
+fn accepted_without_effect(command: Command) -> Command {
+    const FLAGS: [&str; 7] =
+        ["test", "bench", "ensure-time", "shuffle", "exclude-should-panic", "force-run-in-process", "report-time"];
+    const OPTIONS: [&str; 2] = ["logfile", "shuffle-seed"];
+    let flags = FLAGS.map(|name| flag(name, "").hide(true));
+    let options = OPTIONS.map(|name| Arg::new(name).long(name).hide(true));
+    let unstable = Arg::new("unstable").short('Z').action(ArgAction::Append).hide(true);
+    command.args(flags).args(options).arg(unstable)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn samples(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|&samples| samples > 0).ok_or_else(|| format!("not a whole number from 1 to {}", u32::MAX))
+}
+
+fn warmup(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("not a whole number from 0 to {}", u32::MAX))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be more than zero".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write a number with a unit, such as `30s` or `500ms`")),
+    }
+}
+
+/// Looks up environment variables.
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
+
+impl Environment<'_> {
+    /// The value of an option's twin.
+    fn option<T>(&self, option: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, clap::Error> {
+        let variable = twin(option);
+        let Some(value) = (self.0)(&variable) else { return Ok(None) };
+        let value = value.to_string_lossy();
+        parse(&value).map(Some).map_err(|reason| {
+            let message = format!("invalid value '{value}' of the environment variable {variable}: {reason}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message)
+        })
+    }
+
+    fn flag(&self, variable: &str) -> bool {
+        (self.0)(variable).is_some_and(|value| value != "0" && value != "false")
+    }
+}
+
+fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments, clap::Error> {
+    let strings = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    let ignored = match (matches.get_flag("ignored"), matches.get_flag("include-ignored")) {
+        (true, _) => Ignored::Only,
+        (false, true) => Ignored::Include,
+        (false, false) => Ignored::Leave,
+    };
+    let number = |name: &str, parse| match matches.get_one(name) {
+        Some(&number) => Ok(Some(number)),
+        None => environment.option(name, parse),
+    };
+    Ok(Arguments {
+        selection: Selection {
+            filters: strings("filter"),
+            skip: strings("skip"),
+            exact: matches.get_flag("exact"),
+            ignored,
+        },
+        list: matches.get_flag("list"),
+        format: match matches.get_one::<String>("format").map(String::as_str) {
+            Some("terse") => Format::Terse,
+            Some("json") => Format::Json,
+            _ => Format::Pretty,
+        },
+        color: matches.get_one("color").copied().unwrap_or(ColorChoice::Auto),
+        quiet: matches.get_flag("quiet"),
+        no_capture: matches.get_flag("no-capture") || environment.flag("RUST_TEST_NOCAPTURE"),
+        show_output: matches.get_flag("show-output"),
+        fail_fast: matches.get_flag("fail-fast"),
+        test_threads: matches.contains_id("test-threads"),
+        samples: number("samples", samples)?,
+        warmup: number("warmup", warmup)?,
+        timeout: match matches.get_one("timeout") {
+            Some(&timeout) => Some(timeout),
+            None => environment.option("timeout", duration)?,
+        },
+        out: matches.get_one("out").cloned().or_else(|| environment.0(&twin("out")).map(PathBuf::from)),
+        in_process: matches.get_flag("in-process") || environment.flag(&twin("in-process")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str, variables: &[(&str, &str)]) -> Result<Arguments, clap::Error> {
+        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        parse(std::iter::once("profiling").chain(line.split_whitespace()).map(OsString::from), variable)
+    }
+
+    fn parsed(line: &str) -> Arguments {
+        parse_line(line, &[]).expect("valid")
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn takes_what_cargo_and_nextest_send() {
+        let lines = [
+            "--list --format terse",
+            "--list --format terse --ignored",
+            "--exact sort --nocapture",
+            "--exact sort --nocapture --ignored",
+            "--bench",
+            "--test",
+            "a b c --skip d --skip e",
+            "--no-capture --show-output --test-threads 4 --test-threads=1 -q --color always",
+            "--format junit -Z unstable-options --report-time --shuffle --shuffle-seed 3 --fail-fast --logfile x",
+            "--include-ignored --ensure-time --exclude-should-panic --force-run-in-process --quiet --quiet",
+        ];
+        for line in lines {
+            parsed(line);
+        }
+    }
+
+    #[test]
+    fn reads_own_options() {
+        let arguments = parsed("sort --samples 3 --warmup 0 --timeout 1m30s --out /x --in-process --skip big");
+        assert_eq!((arguments.samples, arguments.warmup), (Some(3), Some(0)));
+        assert_eq!(arguments.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
+        assert!(arguments.in_process);
+        assert_eq!(arguments.selection.filters, ["sort"]);
+        assert_eq!(arguments.selection.skip, ["big"]);
+    }
+
+    #[test]
+    fn the_environment_stands_in_for_own_options() {
+        let variables = [
+            ("PROFILING_SAMPLES", "3"),
+            ("PROFILING_WARMUP", ""),
+            ("PROFILING_TIMEOUT", "2s"),
+            ("PROFILING_OUT", "/x"),
+            ("PROFILING_IN_PROCESS", "1"),
+            ("RUST_TEST_NOCAPTURE", "1"),
+        ];
+        let arguments = parse_line("--timeout 1s", &variables).expect("valid");
+        assert_eq!((arguments.samples, arguments.warmup), (Some(3), None));
+        assert_eq!(arguments.timeout, Some(Duration::from_secs(1)));
+        assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
+        assert!(arguments.in_process && arguments.no_capture);
+        let off = parse_line("", &[("PROFILING_IN_PROCESS", "0"), ("RUST_TEST_NOCAPTURE", "0")]).expect("valid");
+        assert!(!off.in_process && !off.no_capture);
+    }
+
+    #[test]
+    fn refuses_with_advice() {
+        for (line, says) in [
+            ("--samples 0", "'--samples <N>': not a whole number from 1"),
+            ("--timeout 5", "unit"),
+            ("--timeout 0s", "more than zero"),
+            ("--ignored --include-ignored", "cannot be used with"),
+            ("--nonsense", "unexpected argument"),
+        ] {
+            let message = parse_line(line, &[]).expect_err("invalid").to_string();
+            assert!(message.contains(says), "{line}: {message}");
+        }
+        for (variable, value) in [("PROFILING_SAMPLES", "0"), ("PROFILING_WARMUP", "-1"), ("PROFILING_TIMEOUT", "5")] {
+            let message = parse_line("", &[(variable, value)]).expect_err("invalid").to_string();
+            assert!(message.contains(variable) && message.contains(value), "{message}");
+        }
+    }
+}

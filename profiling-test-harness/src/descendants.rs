@@ -1,0 +1,65 @@
+//! Processes that a job started and left behind.
+//!
+//! They can't be ended as a group: workers stay in the harness's own process group, which cargo and
+//! nextest belong to or rely on. On Linux the supervisor adopts them instead, and so finds them
+//! among its own children once the worker is gone.
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{adopt_orphans, end_orphans};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
+
+    /// Makes this process the parent of every descendant whose own parent ends.
+    pub(crate) fn adopt_orphans() -> io::Result<()> {
+        Ok(set_child_subreaper(Some(getpid()))?)
+    }
+
+    /// Ends every child of this process. Call it when no child is wanted any more.
+    pub(crate) fn end_orphans() {
+        const LONGEST: Duration = Duration::from_secs(2);
+        let begin = Instant::now();
+        // A killed child's own children are adopted in turn.
+        while has_children() && begin.elapsed() < LONGEST {
+            for child in children() {
+                let _ = kill_process(child, Signal::KILL);
+            }
+            while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn has_children() -> bool {
+        wait(WaitOptions::NOHANG).is_ok()
+    }
+
+    fn children() -> Vec<Pid> {
+        let own = getpid();
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        processes.filter(|process| parent_of(*process) == Some(own)).filter_map(Pid::from_raw).collect()
+    }
+
+    /// The fourth field of `/proc/<pid>/stat`; the second, the name in brackets, may hold anything.
+    fn parent_of(process: i32) -> Option<Pid> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        Pid::from_raw(fields.split_whitespace().nth(1)?.parse().ok()?)
+    }
+}
+
+/// Elsewhere descendants can't be told from other processes; they are left alone.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same interface on every platform")]
+pub(crate) fn adopt_orphans() -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Elsewhere descendants can't be told from other processes; they are left alone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn end_orphans() {}

@@ -1,0 +1,70 @@
+//! One thread, `poll(2)`.
+
+use std::io::{self, PipeReader, Read};
+use std::os::fd::OwnedFd;
+use std::process::{ChildStderr, ChildStdout};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Event, Stream};
+
+#[derive(Debug)]
+pub(crate) struct Events {
+    pipes: Vec<(Stream, PipeReader)>,
+}
+
+impl Events {
+    pub(crate) fn new(
+        results: PipeReader,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+    ) -> io::Result<Self> {
+        let mut pipes = vec![(Stream::Results, results)];
+        pipes.extend(stdout.map(|pipe| (Stream::Stdout, PipeReader::from(OwnedFd::from(pipe)))));
+        pipes.extend(stderr.map(|pipe| (Stream::Stderr, PipeReader::from(OwnedFd::from(pipe)))));
+        for (_, pipe) in &pipes {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(Self { pipes })
+    }
+
+    /// Whether every pipe is closed.
+    pub(crate) fn all_closed(&self) -> bool {
+        self.pipes.is_empty()
+    }
+
+    pub(crate) fn next(&mut self, deadline: Instant) -> io::Result<Event> {
+        loop {
+            let Some(ready) = self.ready_pipe(deadline)? else { return Ok(Event::TimedOut) };
+            let (stream, pipe) = &mut self.pipes[ready];
+            let stream = *stream;
+            let mut buffer = [0; 16 * 1024];
+            match pipe.read(&mut buffer) {
+                Ok(0) => {
+                    self.pipes.swap_remove(ready);
+                    return Ok(Event::Closed(stream));
+                }
+                Ok(length) => return Ok(Event::Bytes(stream, buffer[..length].to_vec())),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The index of a pipe that has something to read; results first, so that no flood of output
+    /// holds them up.
+    fn ready_pipe(&self, deadline: Instant) -> io::Result<Option<usize>> {
+        let mut fds: Vec<PollFd<'_>> = self.pipes.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)).collect();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 });
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return self.ready_pipe(deadline),
+            Err(error) => return Err(error.into()),
+        }
+        let mut ready = (0..fds.len()).filter(|&index| !fds[index].revents().is_empty());
+        let first = ready.next();
+        Ok(first.into_iter().chain(ready).min_by_key(|&index| self.pipes[index].0 != Stream::Results))
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs every `#[profile_job]` of a package under `cargo test`, each in a process of its own.
+//!
+//! ```toml
+//! [[test]]
+//! name = "profiling"
+//! harness = false
+//! required-features = ["profiling"]
+//! ```
+//!
+//! ```ignore
+//! // tests/profiling.rs
+//! use my_blueprint as _;              // links the jobs in
+//! profiling_test_harness::main!();    // installs the counting allocator and main()
+//! ```
+//!
+//! The process that cargo starts is the *supervisor*. For every case of every job it starts the same
+//! binary again as a *worker*, which executes the case and reports each execution over a pipe. The
+//! supervisor ends a worker at the job's deadline, reads from its exit what it could no longer say,
+//! and stores the profiles.
+//!
+//! # What each dependency is for
+//!
+//! | crate | for |
+//! |---|---|
+//! | clap | the command line, compatible with libtest's |
+//! | comfy-table | the table at the end of a run |
+//! | console, indicatif | colours, the live progress line |
+//! | humantime | durations and dates as people write them |
+//! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
+//! | serde, serde_json | messages between the two processes |
+//! | thiserror | error types |
+
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod print;
+
+mod capture;
+mod cli;
+mod descendants;
+mod environment;
+mod events;
+mod in_process;
+mod report;
+mod selection;
+mod session;
+mod shelf;
+mod signals;
+mod supervisor;
+mod wire;
+mod worker;
+
+use std::process::ExitCode;
+
+#[doc(hidden)]
+pub use profiling_core::CountingAllocator;
+
+/// Writes `main` for a test or bench target with `harness = false`, and installs the counting
+/// allocator.
+///
+/// | form | allocations |
+/// |---|---|
+/// | `main!()` | counted in front of the operating system's allocator |
+/// | `main!(allocator = MiMalloc)` | counted in front of another one; its path is both type and value |
+/// | `main!(allocator = none)` | not counted, and so not measured |
+#[macro_export]
+macro_rules! main {
+    () => {
+        #[global_allocator]
+        static __PROFILING_ALLOCATOR: $crate::CountingAllocator = $crate::CountingAllocator::system();
+        $crate::main!(allocator = none);
+    };
+    (allocator = none) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::run(&$crate::Host {
+                package: ::core::env!("CARGO_PKG_NAME"),
+                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                debug_assertions: ::core::cfg!(debug_assertions),
+                opt_level: ::core::option_env!("PROFILING_OPT_LEVEL"),
+            })
+        }
+    };
+    (allocator = $allocator:path) => {
+        #[global_allocator]
+        static __PROFILING_ALLOCATOR: $crate::CountingAllocator<$allocator> =
+            $crate::CountingAllocator::new($allocator);
+        $crate::main!(allocator = none);
+    };
+}
+
+/// What [`main!`] knows of the package that it is written in.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Host {
+    pub package: &'static str,
+    pub manifest_dir: &'static str,
+    pub debug_assertions: bool,
+    /// What `Embed` in the package's build script was told of it.
+    pub opt_level: Option<&'static str>,
+}
+
+/// The `main` of [`main!`]: a worker where the supervisor started this process, else the supervisor.
+#[doc(hidden)]
+#[must_use]
+pub fn run(host: &Host) -> ExitCode {
+    match worker::assignment() {
+        Some(assignment) => worker::run(&assignment),
+        None => session::run(host),
+    }
+}

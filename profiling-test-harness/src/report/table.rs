@@ -1,0 +1,80 @@
+//! The table at the end of a run.
+
+use comfy_table::{CellAlignment, Table, presets};
+use profiling_core::profile::CaseProfile;
+use profiling_core::statistics::Summary;
+
+use super::{CaseReport, figures, verdict_line};
+
+/// Stands where there is no figure.
+const NOT_MEASURED: &str = "–";
+/// How much of a failure's reason fits into a row; the rest is shown with the failure.
+const REASON: usize = 72;
+
+/// One row per case.
+pub(crate) fn render(reports: &[CaseReport]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "job",
+        "case",
+        "samples",
+        "wall p50",
+        "wall p95",
+        "wall p99",
+        "CPU p50",
+        "peak memory",
+        "allocations",
+        "verdict",
+    ]);
+    for column in 2..=8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for report in reports {
+        table.add_row(row(report));
+    }
+    let footnote = reports.iter().filter_map(|report| report.result.as_ref().ok()).any(lacks_a_figure);
+    let footnote = if footnote {
+        format!("\n{NOT_MEASURED} not measured on this platform or in this build")
+    } else {
+        String::new()
+    };
+    format!("{table}{footnote}")
+}
+
+fn row(report: &CaseReport) -> [String; 10] {
+    let (job, label) = (report.case.job.name.to_owned(), report.case.label());
+    match &report.result {
+        Ok(profile) => {
+            let [samples, p50, p95, p99, cpu, memory, allocations] = cells(profile);
+            [job, label, samples, p50, p95, p99, cpu, memory, allocations, "ok".to_owned()]
+        }
+        Err(failure) => {
+            let none = String::new;
+            let reason = verdict_line(failure, REASON);
+            [job, label, none(), none(), none(), none(), none(), none(), none(), reason]
+        }
+    }
+}
+
+fn cells(profile: &CaseProfile) -> [String; 7] {
+    let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| NOT_MEASURED.to_owned());
+    let p50 = |summary: Option<Summary>| summary.map(|summary| summary.p50);
+    let wall = &profile.wall_ns;
+    [
+        profile.samples.to_string(),
+        figures::time(wall.p50),
+        figures::time(wall.p95),
+        figures::time(wall.p99),
+        or_dash(p50(profile.figures.cpu_ns).map(figures::time)),
+        or_dash(profile.peak_memory_bytes().map(figures::bytes)),
+        or_dash(p50(profile.figures.allocations).map(figures::count)),
+    ]
+}
+
+fn lacks_a_figure(profile: &CaseProfile) -> bool {
+    let figures = &profile.figures;
+    figures.cpu_ns.is_none() || figures.allocations.is_none() || profile.peak_memory_bytes().is_none()
+}

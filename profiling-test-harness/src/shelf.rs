@@ -1,0 +1,260 @@
+//! Keeps the profiles of a run: one job at a time as its outcome becomes known.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use profiling_core::job::JobDescriptor;
+use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
+use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
+use profiling_core::tangle::JobProfile;
+use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
+
+use crate::Host;
+use crate::session::{JobOutcome, params};
+
+/// The locked store, and what is known of the blueprint that the profiles are for.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    store: LockedStore,
+    package: &'static str,
+    /// Every job of the binary.
+    known: Vec<KnownJob<'static>>,
+    /// The jobs of the package's `blueprint.json`.
+    document: Vec<DocumentJob>,
+    /// For a build with `--target`, the triple's own directory.
+    also_in: Vec<PathBuf>,
+    /// The first thing that went wrong; what comes after it is still tried.
+    error: Option<StoreError>,
+}
+
+impl Shelf {
+    /// Waits until no other run measures on this store.
+    pub(crate) fn open(host: &Host, out: Option<&Path>, jobs: &[&'static JobDescriptor]) -> Result<Self, StoreError> {
+        let manifest_dir = Path::new(host.manifest_dir);
+        let store = Store::locate(manifest_dir, host.package, out)?;
+        let also_in = cross_build_directory(store.root());
+        let store =
+            store.lock(|| complain!("Blocking waiting for another run that measures on this target directory"))?;
+        Ok(Self {
+            store,
+            package: host.package,
+            known: jobs.iter().map(|job| (job.name, job.id)).collect(),
+            document: read_document(&manifest_dir.join("blueprint.json")),
+            also_in: also_in.into_iter().collect(),
+            error: None,
+        })
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.store.directory()
+    }
+
+    /// Stores what came of a job. One that failed loses the profile of an earlier, better day at once,
+    /// in every file.
+    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, environment: &Environment) {
+        let kept = match Fresh::of(outcome) {
+            Some(fresh) => self.save(outcome, fresh, environment),
+            None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
+        };
+        self.note(kept);
+    }
+
+    /// Drops the profiles of jobs that this binary doesn't have any more.
+    pub(crate) fn drop_unregistered(&mut self) {
+        let dropped = self.store.retain(self.known.iter().map(|&(name, _)| name));
+        self.note(dropped);
+    }
+
+    /// Writes what is written once per run, and says what went wrong in the whole of it.
+    pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
+        let dropped = self.store.remove_replaced(&self.known);
+        self.note(dropped);
+        let written = self.write_blueprint_profiles();
+        self.note(written);
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    fn note(&mut self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn write_blueprint_profiles(&self) -> Result<(), StoreError> {
+        self.store.write_blueprint_profiles(&self.known, &self.document, &self.also_in).map(|_| ())
+    }
+
+    fn save(&self, outcome: &JobOutcome<'_>, fresh: Fresh, environment: &Environment) -> Result<(), StoreError> {
+        let job = outcome.selected.job;
+        // A run of some cases replaces these and leaves the others.
+        let partial = fresh.cases.len() < job.cases.len();
+        let stored = if partial { self.store.load(job.name)? } else { None };
+        let (profile, samples) = merge(self.package, job, fresh, stored, environment);
+        self.store.save(&profile, &samples)
+    }
+}
+
+/// What a run has measured of one job.
+#[derive(Debug)]
+struct Fresh {
+    cases: Vec<CaseProfile>,
+    samples: Vec<SampleRecord>,
+}
+
+impl Fresh {
+    /// `None` where a case failed.
+    fn of(outcome: &JobOutcome<'_>) -> Option<Self> {
+        let mut fresh = Self { cases: Vec::new(), samples: Vec::new() };
+        for (report, measured) in outcome.runs {
+            let (Ok(case), Some(measured)) = (&report.result, measured) else { return None };
+            let records = (0..).zip(&measured.samples);
+            fresh.samples.extend(records.map(|(sample, &figures)| SampleRecord {
+                params: case.params.clone(),
+                sample,
+                figures,
+            }));
+            fresh.cases.push(case.clone());
+        }
+        Some(fresh)
+    }
+}
+
+/// The job's profile with its samples: fresh cases where there are any, stored ones else, in the order
+/// of the attribute. Stored cases that the job no longer has are left out.
+fn merge(
+    package: &str,
+    job: &'static JobDescriptor,
+    mut fresh: Fresh,
+    stored: Option<StoredJob>,
+    environment: &Environment,
+) -> StoredJob {
+    if let Some((profile, samples)) = stored {
+        let is_new = |params: &Params| !fresh.cases.iter().any(|case| case.params == *params);
+        let cases: Vec<CaseProfile> = profile.cases.into_iter().filter(|case| is_new(&case.params)).collect();
+        let samples: Vec<SampleRecord> = samples.into_iter().filter(|sample| is_new(&sample.params)).collect();
+        fresh.cases.extend(cases);
+        fresh.samples.extend(samples);
+    }
+    let order: Vec<Params> = job.cases().map(params).collect();
+    let position = |params: &Params| order.iter().position(|known| known == params);
+    fresh.cases.retain(|case| position(&case.params).is_some());
+    fresh.cases.sort_by_key(|case| position(&case.params));
+    fresh.samples.retain(|sample| position(&sample.params).is_some());
+    fresh.samples.sort_by_key(|sample| (position(&sample.params), sample.sample));
+    let missing_cases = order.iter().filter(|params| !fresh.cases.iter().any(|case| case.params == **params)).cloned();
+    let profile = Profile {
+        schema: SCHEMA.to_owned(),
+        package: package.to_owned(),
+        job: job.name.to_owned(),
+        id: job.id,
+        source: Source { file: job.source.file.to_owned(), line: job.source.line },
+        summary: JobProfile::of(&fresh.cases, job.stateful, job.persistent_connections),
+        missing_cases: missing_cases.collect(),
+        cases: fresh.cases,
+        environment: environment.clone(),
+    };
+    (profile, fresh.samples)
+}
+
+/// The jobs that the package's document lists; none where there is no such document yet. One that can't
+/// be read is for `build.rs` to refuse.
+fn read_document(path: &Path) -> Vec<DocumentJob> {
+    let Ok(text) = fs::read(path) else { return Vec::new() };
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let jobs = serde_json::from_slice(text)
+        .map_err(|error| error.to_string())
+        .and_then(|document| document_jobs(&document).map_err(|error| error.to_string()));
+    jobs.unwrap_or_else(|reason| {
+        complain!("warning: `{}` is no blueprint: {reason}", path.display());
+        Vec::new()
+    })
+}
+
+/// `<target>/<triple>`, where this binary was built with `--target`.
+fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
+    let executable = std::env::current_exe().ok()?;
+    // <target>/<triple>/<profile>/deps/<executable>
+    let triple = executable.ancestors().nth(3)?.file_name()?;
+    (triple == env!("PROFILING_TARGET")).then(|| target_directory.join(triple))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use profiling_core::job::{Case, Entry, Param, ParamValue, SourceLocation};
+    use profiling_core::sample::Sample;
+
+    use super::*;
+
+    static PARAMS: [Param; 1] = [Param { name: "n", values: &[ParamValue::Integer(1), ParamValue::Integer(2)] }];
+    static JOB: JobDescriptor = JobDescriptor {
+        name: "sort",
+        id: Some(0),
+        function: "zoo::sort",
+        source: SourceLocation { file: "src/lib.rs", line: 3 },
+        samples: 2,
+        warmup: 0,
+        timeout: Duration::from_secs(1),
+        params: &PARAMS,
+        cases: &[&[0], &[1]],
+        stateful: false,
+        persistent_connections: false,
+        ignore: false,
+        entry: Entry::Sync(|_| Ok(())),
+    };
+
+    fn environment(commit: &str) -> Environment {
+        Environment {
+            profiled_at: String::new(),
+            os: String::new(),
+            arch: String::new(),
+            target: String::new(),
+            cpu_model: None,
+            logical_cpus: None,
+            memory_bytes: None,
+            rustc: String::new(),
+            opt_level: String::new(),
+            debug_assertions: false,
+            git_commit: Some(commit.to_owned()),
+        }
+    }
+
+    fn fresh(case: usize, wall_ns: u64) -> Fresh {
+        let params = params(Case { job: &JOB, index: case });
+        let figures = Sample { wall_ns, peak_rss_bytes: Some(1), ..Sample::default() };
+        let samples = vec![
+            SampleRecord { params: params.clone(), sample: 0, figures },
+            SampleRecord { params: params.clone(), sample: 1, figures },
+        ];
+        let cases = vec![CaseProfile::of(params, &[figures, figures], None).expect("samples")];
+        Fresh { cases, samples }
+    }
+
+    #[test]
+    fn a_case_replaces_its_like_and_leaves_the_others() {
+        let (first, samples) = merge("zoo", &JOB, fresh(1, 5_000_000), None, &environment("a"));
+        assert_eq!((first.cases.len(), first.missing_cases.len()), (1, 1), "the other case is not measured yet");
+        let (second, samples) = merge("zoo", &JOB, fresh(0, 1_000_000), Some((first, samples)), &environment("b"));
+        assert_eq!((second.cases.len(), second.missing_cases.len(), samples.len()), (2, 0, 4));
+        assert_eq!(second.cases[0].params["n"], 1, "in the order of the attribute");
+        assert_eq!(second.summary.as_ref().map(|summary| summary.p99_duration_ms), Some(5));
+        let (third, samples) = merge("zoo", &JOB, fresh(1, 2_000_000), Some((second, samples)), &environment("c"));
+        assert_eq!((third.cases.len(), samples.len()), (2, 4));
+        assert_eq!(third.summary.map(|summary| summary.p99_duration_ms), Some(2));
+        assert_eq!(third.environment.git_commit.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_case_that_the_job_no_longer_has_is_dropped() {
+        let (mut stored, mut samples) = merge("zoo", &JOB, fresh(1, 5), None, &environment("a"));
+        let mut old = Params::new();
+        old.insert("n".to_owned(), 99.into());
+        stored.cases[0].params = old.clone();
+        for sample in &mut samples {
+            sample.params = old.clone();
+        }
+        let (profile, samples) = merge("zoo", &JOB, fresh(0, 5), Some((stored, samples)), &environment("b"));
+        assert_eq!((profile.cases.len(), samples.len()), (1, 2));
+    }
+}

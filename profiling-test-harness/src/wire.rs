@@ -1,0 +1,120 @@
+//! What passes from a worker to its supervisor: one JSON object a line, over a pipe of its own.
+
+use std::io::{self, Write};
+
+use profiling_core::sample::Sample;
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol, which a worker states in its first message.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// The first argument of a worker's command line; the second is its [`Assignment`].
+pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
+
+/// What a worker is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Assignment {
+    /// The job's name.
+    pub job: String,
+    /// The case's index.
+    pub case: usize,
+    /// Executions that come first and don't count.
+    pub warmup: u32,
+    /// Measured executions.
+    pub samples: u32,
+    /// The process to die with.
+    pub supervisor: u32,
+}
+
+/// One line from worker to supervisor.
+#[expect(clippy::large_enum_variant, reason = "one message exists at a time; a box would be an allocation per sample")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// The job was found and its runtime started; the first execution comes next.
+    Ready {
+        /// [`PROTOCOL`] of the worker.
+        protocol: u32,
+    },
+    /// An execution that doesn't count has ended.
+    WarmedUp {
+        /// Its wall-clock time.
+        wall_ns: u64,
+    },
+    /// A measured execution has ended.
+    Measured {
+        /// Its figures.
+        sample: Sample,
+    },
+    /// The execution under way has failed; nothing follows.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// All executions have ended well; nothing follows.
+    Done,
+}
+
+/// Sends messages through one buffer, so that a worker's memory doesn't grow with its samples.
+#[derive(Debug)]
+pub(crate) struct Sender<W> {
+    pipe: W,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Sender<W> {
+    pub(crate) fn new(pipe: W) -> Self {
+        Self { pipe, buffer: Vec::with_capacity(4096) }
+    }
+
+    pub(crate) fn send(&mut self, message: &Message) -> io::Result<()> {
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, message)?;
+        self.buffer.push(b'\n');
+        self.pipe.write_all(&self.buffer)
+    }
+}
+
+/// Puts messages together from the pieces in which a pipe delivers them.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    partial: Vec<u8>,
+}
+
+impl Receiver {
+    /// The messages that `bytes` complete.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, serde_json::Error> {
+        self.partial.extend_from_slice(bytes);
+        let Some(end) = self.partial.iter().rposition(|&byte| byte == b'\n') else { return Ok(Vec::new()) };
+        let rest = self.partial.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.partial, rest);
+        lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_any_split() {
+        let messages = [
+            Message::Ready { protocol: PROTOCOL },
+            Message::WarmedUp { wall_ns: 7 },
+            Message::Measured { sample: Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() } },
+            Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },
+            Message::Done,
+        ];
+        let mut sender = Sender::new(Vec::new());
+        for message in &messages {
+            sender.send(message).expect("a Vec takes everything");
+        }
+        for size in 1..sender.pipe.len() {
+            let mut receiver = Receiver::default();
+            let pieces = sender.pipe.chunks(size);
+            let heard: Vec<Message> =
+                pieces.flat_map(|piece| receiver.feed(piece).expect("what was sent is valid")).collect();
+            assert_eq!(heard, messages, "in pieces of {size}");
+        }
+    }
+}

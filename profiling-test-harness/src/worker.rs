@@ -1,0 +1,138 @@
+//! The child process: executes one case and reports every execution to its supervisor.
+
+use std::fs::File;
+use std::io;
+use std::process::ExitCode;
+
+use profiling_core::job::{Case, JobDescriptor};
+use profiling_core::registry;
+use profiling_core::runner::CaseRunner;
+
+use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
+
+/// The exit code of a worker that could not even begin; what it printed says why.
+const UNUSABLE: u8 = 102;
+
+/// What this process is to do, if it was started as a worker.
+pub(crate) fn assignment() -> Option<Assignment> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != WORKER_ARGUMENT {
+        return None;
+    }
+    serde_json::from_str(arguments.next()?.to_str()?).ok()
+}
+
+/// Does it.
+pub(crate) fn run(assignment: &Assignment) -> ExitCode {
+    match prepare(assignment).and_then(|(pipe, case)| execute(assignment, case, pipe)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The supervisor is gone, and so is everyone who could want the results.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => {
+            complain!("profiling: this worker can't run: {error}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn prepare(assignment: &Assignment) -> io::Result<(File, Case)> {
+    let pipe = platform::take_pipe()?;
+    platform::die_with(assignment.supervisor)?;
+    let job = find(&assignment.job).ok_or_else(|| io::Error::other(format!("no job `{}`", assignment.job)))?;
+    let case = job.cases().nth(assignment.case);
+    let case = case.ok_or_else(|| io::Error::other(format!("`{}` has no case {}", job.name, assignment.case)))?;
+    Ok((pipe, case))
+}
+
+fn find(name: &str) -> Option<&'static JobDescriptor> {
+    registry::registered().find(|job| job.name == name)
+}
+
+fn execute(assignment: &Assignment, case: Case, pipe: File) -> io::Result<()> {
+    let mut sender = Sender::new(pipe);
+    let own = std::process::id();
+    let mut runner = CaseRunner::new(case)?;
+    sender.send(&Message::Ready { protocol: PROTOCOL })?;
+    for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
+        let ended = runner.execute();
+        if std::process::id() != own {
+            // The job forked, and this is the child: it must not speak for its parent.
+            std::process::exit(0);
+        }
+        let message = match ended {
+            Ok(sample) if number < u64::from(assignment.warmup) => Message::WarmedUp { wall_ns: sample.wall_ns },
+            Ok(sample) => Message::Measured { sample },
+            Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
+        };
+        sender.send(&message)?;
+    }
+    sender.send(&Message::Done)
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsFd;
+
+    /// The pipe to the supervisor arrives as standard input, the one descriptor besides output that
+    /// can be handed over without inheriting it twice. Moves it out of the job's way, closed on
+    /// `exec`, and gives the job an empty standard input.
+    pub(super) fn take_pipe() -> io::Result<File> {
+        let pipe = io::stdin().as_fd().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        Ok(File::from(pipe))
+    }
+
+    /// Ends this process when its supervisor ends, however that comes to pass, and leaves no core
+    /// file of a job that crashes.
+    pub(super) fn die_with(supervisor: u32) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Core, none)?;
+        watch_supervisor()?;
+        // It may have ended before it was watched.
+        if std::os::unix::process::parent_id() != supervisor {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        }
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn watch_supervisor() -> io::Result<()> {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+    }
+
+    /// Elsewhere a thread notices that the supervisor is no longer the parent.
+    #[cfg(not(target_os = "linux"))]
+    fn watch_supervisor() -> io::Result<()> {
+        use std::time::Duration;
+        let parent = std::os::unix::process::parent_id();
+        std::thread::Builder::new().name("profiling-watch".to_owned()).stack_size(64 * 1024).spawn(move || {
+            while std::os::unix::process::parent_id() == parent {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            std::process::exit(1);
+        })?;
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::io::AsHandle;
+
+    /// The pipe to the supervisor arrives as standard input.
+    pub(super) fn take_pipe() -> io::Result<File> {
+        Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))
+    }
+
+    /// A worker that outlives its supervisor ends at its next message, when the pipe is broken.
+    #[expect(clippy::unnecessary_wraps, reason = "the same interface on every platform")]
+    pub(super) fn die_with(_supervisor: u32) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! Builds and runs real crates through cargo, and looks at exit codes, output and files.
+
+mod allocators;
+mod discovery;
+#[cfg(target_os = "linux")]
+mod disk;
+mod embedding;
+mod failures;
+mod feature_off;
+mod flags;
+#[cfg(target_os = "linux")]
+mod interruption;
+mod measurements;
+mod output;
+#[cfg(target_os = "linux")]
+mod processes;
+mod runners;
+mod sandbox;
+mod storage;
