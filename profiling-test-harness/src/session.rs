@@ -1,7 +1,7 @@
 //! The supervisor's course: discover, choose, run case after case, store, report.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
     }
     let chosen = selection::choose(&jobs, &arguments.selection);
     if arguments.list {
-        say!("{}", listing::list(&chosen, arguments.format).trim_end_matches('\n'));
+        let _ = write!(io::stdout(), "{}", listing::list(&chosen, arguments.format));
         return Ok(true);
     }
     announce(&chosen, arguments);

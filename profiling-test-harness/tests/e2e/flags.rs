@@ -52,6 +52,8 @@ fn lists() {
     assert_eq!(list("").expect_code(0).stdout, format!("{}\n22 tests, 0 benchmarks\n", terse(&JOBS)));
     assert_eq!(list("--format terse").stdout, terse(&JOBS));
     assert_eq!(list("--format terse --ignored").stdout, terse(&IGNORED));
+    // nextest takes an empty line for a broken one.
+    assert_eq!(list("--format terse --ignored square").stdout, "");
     assert_eq!(list("--format terse --exact sort").stdout, terse(&["sort"]));
     assert_eq!(list("--format terse talks --skip lot").stdout, terse(&["talks"]));
 
