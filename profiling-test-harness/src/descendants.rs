@@ -13,32 +13,48 @@ mod linux {
     use std::io;
     use std::time::{Duration, Instant};
 
-    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
+    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
     /// Makes this process the parent of every descendant whose own parent ends.
     pub(crate) fn adopt_orphans() -> io::Result<()> {
         Ok(set_child_subreaper(Some(getpid()))?)
     }
 
-    /// Ends every child of this process. Call it when no child is wanted any more.
-    pub(crate) fn end_orphans() {
+    /// Ends every child of this process but the one that is to be spared.
+    pub(crate) fn end_orphans(spared: Option<u32>) {
         const LONGEST: Duration = Duration::from_secs(2);
+        let spared = spared.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let begin = Instant::now();
         // A killed child's own children are adopted in turn.
-        while has_children() && begin.elapsed() < LONGEST {
-            for child in children() {
-                let _ = kill_process(child, Signal::KILL);
+        loop {
+            let orphans: Vec<Pid> = children().into_iter().filter(|&child| Some(child) != spared).collect();
+            if orphans.is_empty() || begin.elapsed() >= LONGEST {
+                return;
             }
-            while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+            for orphan in orphans {
+                let _ = kill_process(orphan, Signal::KILL);
+                let _ = waitpid(Some(orphan), WaitOptions::NOHANG);
+            }
             std::thread::sleep(Duration::from_micros(200));
         }
     }
 
-    fn has_children() -> bool {
-        wait(WaitOptions::NOHANG).is_ok()
+    /// The children of this process, those included that have ended and were not waited for.
+    fn children() -> Vec<Pid> {
+        children_of_threads().unwrap_or_else(children_among_processes)
     }
 
-    fn children() -> Vec<Pid> {
+    /// As the kernel lists them for each thread, where it was built to (`CONFIG_PROC_CHILDREN`).
+    fn children_of_threads() -> Option<Vec<Pid>> {
+        let mut children = Vec::new();
+        for thread in fs::read_dir("/proc/self/task").ok()? {
+            let list = fs::read_to_string(thread.ok()?.path().join("children")).ok()?;
+            children.extend(list.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)));
+        }
+        Some(children)
+    }
+
+    fn children_among_processes() -> Vec<Pid> {
         let own = getpid();
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -62,4 +78,4 @@ pub(crate) fn adopt_orphans() -> std::io::Result<()> {
 
 /// Elsewhere descendants can't be told from other processes; they are left alone.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end_orphans() {}
+pub(crate) fn end_orphans(_spared: Option<u32>) {}

@@ -9,7 +9,7 @@ use crate::capture::Capture;
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
 
 /// Runs a case here and now.
-pub(crate) fn run(plan: &CasePlan, progress: &mut dyn FnMut(u64)) -> io::Result<CaseRun> {
+pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)) -> io::Result<CaseRun> {
     let mut runner = CaseRunner::new(plan.case)?;
     let result = execute(plan, &mut runner, progress);
     Ok(CaseRun { result, stdout: Capture::default(), stderr: Capture::default() })

@@ -36,7 +36,9 @@
 mod print;
 
 mod capture;
+mod channel;
 mod cli;
+mod clock;
 mod descendants;
 mod environment;
 mod events;

@@ -109,10 +109,11 @@ fn measure(
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Vec<CaseReport>, SessionError> {
-    let supervisor = Supervisor::new(!arguments.no_capture)?;
+    let mut supervisor = Supervisor::new(!arguments.no_capture)?;
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
-    let mut run = |plan: &CasePlan, progress: &mut dyn FnMut(u64)| supervisor.run(plan, progress);
+    let mut run =
+        |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| supervisor.run(plan, next, progress);
     Ok(execute(chosen, arguments, &mut run, |outcome| shelf.keep(outcome, &environment)))
 }
 
@@ -124,7 +125,8 @@ pub(crate) struct JobOutcome<'a> {
     pub runs: &'a [(CaseReport, Option<Measured>)],
 }
 
-type RunCase<'a> = &'a mut dyn FnMut(&CasePlan, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
+/// Runs a case; told which one comes next, and what to call after every execution.
+type RunCase<'a> = &'a mut dyn FnMut(&CasePlan, Option<&CasePlan>, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
 
 /// Runs every case of every chosen job; hands over each job's outcome as soon as it is known.
 fn execute(
@@ -133,16 +135,18 @@ fn execute(
     run: RunCase<'_>,
     mut keep: impl FnMut(&JobOutcome<'_>),
 ) -> Vec<CaseReport> {
-    let cases = chosen.selected.iter().map(|selected| selected.cases.len()).sum();
-    let progress = Progress::new(cases, arguments.quiet);
-    let mut reports = Vec::with_capacity(cases);
+    let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
+    let plans: Vec<CasePlan> = all.map(|&case| plan(case, arguments)).collect();
+    let progress = Progress::new(plans.len(), arguments.quiet);
+    let mut reports = Vec::with_capacity(plans.len());
+    let mut rest = plans.iter();
     for selected in &chosen.selected {
         let mut runs = Vec::with_capacity(selected.cases.len());
-        for &case in &selected.cases {
-            let plan = plan(case, arguments);
-            progress.begin(&plan);
-            let ran = run(&plan, &mut |ended| progress.executed(&plan, ended)).unwrap_or_else(|error| not_run(&error));
-            let (report, measured) = summarise(case, ran);
+        for plan in rest.by_ref().take(selected.cases.len()) {
+            let next = plans.get(reports.len() + runs.len() + 1);
+            progress.begin(plan);
+            let ran = run(plan, next, &mut |ended| progress.executed(plan, ended));
+            let (report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
             progress.end(&report);
             runs.push((report, measured));
         }

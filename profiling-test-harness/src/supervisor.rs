@@ -12,6 +12,8 @@ use profiling_core::profile::ColdStart;
 use profiling_core::sample::Sample;
 
 use crate::capture::Capture;
+use crate::channel::Upper;
+use crate::clock;
 use crate::descendants;
 use crate::events::{Event, Events, Stream};
 use crate::signals;
@@ -86,32 +88,75 @@ impl std::fmt::Display for Phase {
 pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
+    /// The worker of the case that comes next, which gets ready and waits.
+    spare: Option<Worker>,
+}
+
+/// A worker that was started and may not have begun.
+#[derive(Debug)]
+struct Worker {
+    case: Case,
+    child: Child,
+    channel: Upper,
+    events: Events,
+    started: Started,
+}
+
+/// When a worker was started, by its supervisor's clock and by one that the worker can read.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    at: Instant,
+    shared_ns: Option<u64>,
 }
 
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through.
     pub(crate) fn new(capture: bool) -> io::Result<Self> {
         descendants::adopt_orphans()?;
-        Ok(Self { executable: std::env::current_exe()?, capture })
+        Ok(Self { executable: std::env::current_exe()?, capture, spare: None })
     }
 
-    /// Runs a case, calling `progress` after every execution with how many have ended.
-    pub(crate) fn run(&self, plan: &CasePlan, progress: &mut dyn FnMut(u64)) -> io::Result<CaseRun> {
-        let spawned = Instant::now();
-        let (mut child, events) = self.spawn(plan)?;
-        let mut conversation = Conversation::new(*plan, events, spawned);
+    /// Runs a case, calling `progress` after every execution with how many have ended. Once it has
+    /// ended well, the worker of the case that is to be run `next` is started: it gets ready while this
+    /// one exits and the caller deals with its figures.
+    pub(crate) fn run(
+        &mut self,
+        plan: &CasePlan,
+        next: Option<&CasePlan>,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<CaseRun> {
+        let Worker { mut child, channel, events, started, .. } = self.worker(plan)?;
+        channel.release();
+        let mut conversation = Conversation::new(*plan, events, started);
         let ending = conversation.follow(progress);
+        if let (Ok(Ending::Said), None, Some(next)) = (&ending, &conversation.failure, next)
+            && Upper::HOLDS
+        {
+            // Where it can't be started, the next call says why.
+            self.spare = self.start(next).ok();
+        }
         let ending = ending.and_then(|ending| Ok((ending, conversation.await_exit(&mut child, ending)?)));
         // Whatever went wrong here, no process may be left behind.
         let _ = child.kill();
         let _ = child.wait();
-        descendants::end_orphans();
+        descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         let (ending, status) = ending?;
         conversation.drain()?;
         Ok(conversation.judge(ending, status))
     }
 
-    fn spawn(&self, plan: &CasePlan) -> io::Result<(Child, Events)> {
+    /// The worker that is waiting for this plan, or a new one.
+    fn worker(&mut self, plan: &CasePlan) -> io::Result<Worker> {
+        match self.spare.take() {
+            Some(spare) if spare.is_for(plan) => Ok(spare),
+            spare => {
+                spare.into_iter().for_each(Worker::end);
+                self.start(plan)
+            }
+        }
+    }
+
+    fn start(&self, plan: &CasePlan) -> io::Result<Worker> {
         let assignment = Assignment {
             job: plan.case.job.name.to_owned(),
             case: plan.case.index,
@@ -119,17 +164,35 @@ impl Supervisor {
             samples: plan.samples,
             supervisor: std::process::id(),
         };
-        let (results, worker_end) = io::pipe()?;
+        let (channel, worker_end) = Upper::open()?;
         let output = || if self.capture { Stdio::piped() } else { Stdio::inherit() };
-        // Standard input carries the results' pipe; see `worker::take_pipe`.
+        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
         let mut child = Command::new(&self.executable)
             .args([WORKER_ARGUMENT, &serde_json::to_string(&assignment)?])
             .stdin(worker_end)
             .stdout(output())
             .stderr(output())
             .spawn()?;
-        let events = Events::new(results, child.stdout.take(), child.stderr.take())?;
-        Ok((child, events))
+        let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
+        Ok(Worker { case: plan.case, child, channel, events, started })
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.spare.take().into_iter().for_each(Worker::end);
+    }
+}
+
+impl Worker {
+    fn is_for(&self, plan: &CasePlan) -> bool {
+        std::ptr::eq(self.case.job, plan.case.job) && self.case.index == plan.case.index
+    }
+
+    /// Ends a worker that is not wanted any more.
+    fn end(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -154,7 +217,7 @@ struct Conversation {
     plan: CasePlan,
     events: Events,
     receiver: Receiver,
-    spawned: Instant,
+    started: Started,
     startup: Option<Duration>,
     first_execution_ns: Option<u64>,
     /// Executions that have ended.
@@ -167,12 +230,12 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(plan: CasePlan, events: Events, spawned: Instant) -> Self {
+    fn new(plan: CasePlan, events: Events, started: Started) -> Self {
         Self {
             plan,
             events,
             receiver: Receiver::default(),
-            spawned,
+            started,
             startup: None,
             first_execution_ns: None,
             ended: 0,
@@ -195,7 +258,7 @@ impl Conversation {
 
     /// Follows the messages until there are no more. Each one moves the deadline.
     fn follow(&mut self, progress: &mut dyn FnMut(u64)) -> io::Result<Ending> {
-        let mut deadline = after(self.spawned, self.plan.timeout.max(STARTUP));
+        let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
         loop {
             match self.events.next(deadline)? {
                 Event::Bytes(Stream::Results, bytes) => {
@@ -220,12 +283,12 @@ impl Conversation {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Ready { protocol: PROTOCOL } => self.startup = Some(self.spawned.elapsed()),
-            Message::Ready { protocol } => {
+            Message::Ready { protocol: PROTOCOL, at_ns } => self.startup = Some(self.started.until(at_ns)),
+            Message::Ready { protocol, .. } => {
                 self.fail(format!("its worker speaks version {protocol} of the protocol, this harness {PROTOCOL}"));
             }
             Message::WarmedUp { wall_ns } => self.end_execution(wall_ns),
-            Message::Measured { sample } => {
+            Message::Measured(sample) => {
                 self.end_execution(sample.wall_ns);
                 self.samples.push(sample);
             }
@@ -347,6 +410,17 @@ impl Conversation {
             (Some(signal), _) => format!("killed by {signal}"),
             (None, Some(code)) => format!("exited with code {code} before it was done"),
             (None, None) => format!("ended with {status}"),
+        }
+    }
+}
+
+impl Started {
+    /// How long after the start something happened in the worker; until now where the two have no clock
+    /// in common.
+    fn until(self, shared_ns: Option<u64>) -> Duration {
+        match shared_ns.zip(self.shared_ns) {
+            Some((then, started)) => Duration::from_nanos(then.saturating_sub(started)),
+            None => self.at.elapsed(),
         }
     }
 }

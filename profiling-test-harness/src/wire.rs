@@ -29,12 +29,14 @@ pub(crate) struct Assignment {
 /// One line from worker to supervisor.
 #[expect(clippy::large_enum_variant, reason = "one message exists at a time; a box would be an allocation per sample")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
     /// The job was found and its runtime started; the first execution comes next.
     Ready {
         /// [`PROTOCOL`] of the worker.
         protocol: u32,
+        /// When, by [`clock::shared_ns`](crate::clock::shared_ns).
+        at_ns: Option<u64>,
     },
     /// An execution that doesn't count has ended.
     WarmedUp {
@@ -42,10 +44,7 @@ pub(crate) enum Message {
         wall_ns: u64,
     },
     /// A measured execution has ended.
-    Measured {
-        /// Its figures.
-        sample: Sample,
-    },
+    Measured(Sample),
     /// The execution under way has failed; nothing follows.
     Failed {
         /// Why.
@@ -65,6 +64,11 @@ pub(crate) struct Sender<W> {
 impl<W: Write> Sender<W> {
     pub(crate) fn new(pipe: W) -> Self {
         Self { pipe, buffer: Vec::with_capacity(4096) }
+    }
+
+    /// What the messages go through.
+    pub(crate) fn pipe(&mut self) -> &mut W {
+        &mut self.pipe
     }
 
     pub(crate) fn send(&mut self, message: &Message) -> io::Result<()> {
@@ -99,9 +103,9 @@ mod tests {
     #[test]
     fn messages_survive_any_split() {
         let messages = [
-            Message::Ready { protocol: PROTOCOL },
+            Message::Ready { protocol: PROTOCOL, at_ns: Some(5) },
             Message::WarmedUp { wall_ns: 7 },
-            Message::Measured { sample: Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() } },
+            Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),
             Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },
             Message::Done,
         ];

@@ -1,6 +1,5 @@
 //! The child process: executes one case and reports every execution to its supervisor.
 
-use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 
@@ -8,6 +7,8 @@ use profiling_core::job::{Case, JobDescriptor};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
 
+use crate::channel::Lower;
+use crate::clock;
 use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
 
 /// The exit code of a worker that could not even begin; what it printed says why.
@@ -24,7 +25,7 @@ pub(crate) fn assignment() -> Option<Assignment> {
 
 /// Does it.
 pub(crate) fn run(assignment: &Assignment) -> ExitCode {
-    match prepare(assignment).and_then(|(pipe, case)| execute(assignment, case, pipe)) {
+    match prepare(assignment).and_then(|(channel, case)| execute(assignment, case, channel)) {
         Ok(()) => ExitCode::SUCCESS,
         // The supervisor is gone, and so is everyone who could want the results.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
@@ -35,24 +36,25 @@ pub(crate) fn run(assignment: &Assignment) -> ExitCode {
     }
 }
 
-fn prepare(assignment: &Assignment) -> io::Result<(File, Case)> {
-    let pipe = platform::take_pipe()?;
+fn prepare(assignment: &Assignment) -> io::Result<(Lower, Case)> {
+    let channel = Lower::take()?;
     platform::die_with(assignment.supervisor)?;
     let job = find(&assignment.job).ok_or_else(|| io::Error::other(format!("no job `{}`", assignment.job)))?;
     let case = job.cases().nth(assignment.case);
     let case = case.ok_or_else(|| io::Error::other(format!("`{}` has no case {}", job.name, assignment.case)))?;
-    Ok((pipe, case))
+    Ok((channel, case))
 }
 
 fn find(name: &str) -> Option<&'static JobDescriptor> {
     registry::registered().find(|job| job.name == name)
 }
 
-fn execute(assignment: &Assignment, case: Case, pipe: File) -> io::Result<()> {
-    let mut sender = Sender::new(pipe);
+fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
+    let mut sender = Sender::new(channel);
     let own = std::process::id();
     let mut runner = CaseRunner::new(case)?;
-    sender.send(&Message::Ready { protocol: PROTOCOL })?;
+    sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
+    sender.pipe().await_release()?;
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
         let ended = runner.execute();
         if std::process::id() != own {
@@ -61,7 +63,7 @@ fn execute(assignment: &Assignment, case: Case, pipe: File) -> io::Result<()> {
         }
         let message = match ended {
             Ok(sample) if number < u64::from(assignment.warmup) => Message::WarmedUp { wall_ns: sample.wall_ns },
-            Ok(sample) => Message::Measured { sample },
+            Ok(sample) => Message::Measured(sample),
             Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
         };
         sender.send(&message)?;
@@ -71,18 +73,7 @@ fn execute(assignment: &Assignment, case: Case, pipe: File) -> io::Result<()> {
 
 #[cfg(unix)]
 mod platform {
-    use std::fs::File;
     use std::io;
-    use std::os::fd::AsFd;
-
-    /// The pipe to the supervisor arrives as standard input, the one descriptor besides output that
-    /// can be handed over without inheriting it twice. Moves it out of the job's way, closed on
-    /// `exec`, and gives the job an empty standard input.
-    pub(super) fn take_pipe() -> io::Result<File> {
-        let pipe = io::stdin().as_fd().try_clone_to_owned()?;
-        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        Ok(File::from(pipe))
-    }
 
     /// Ends this process when its supervisor ends, however that comes to pass, and leaves no core
     /// file of a job that crashes.
@@ -121,14 +112,7 @@ mod platform {
 
 #[cfg(not(unix))]
 mod platform {
-    use std::fs::File;
     use std::io;
-    use std::os::windows::io::AsHandle;
-
-    /// The pipe to the supervisor arrives as standard input.
-    pub(super) fn take_pipe() -> io::Result<File> {
-        Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))
-    }
 
     /// A worker that outlives its supervisor ends at its next message, when the pipe is broken.
     #[expect(clippy::unnecessary_wraps, reason = "the same interface on every platform")]

@@ -13,7 +13,9 @@
 //!
 //! Every file changes as a whole or not at all, so that reading needs no lock.
 
-use std::collections::HashSet;
+use std::borrow::Borrow;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
@@ -187,26 +189,10 @@ impl Store {
 
     /// The profiles of all jobs, by name; none where nothing was profiled.
     pub fn load_all(&self) -> Result<Vec<Profile>, StoreError> {
-        let (profiles, error) = self.load_readable();
-        error.map_or(Ok(profiles), Err)
-    }
-
-    /// The profiles that can be read, by name, and why another can't.
-    fn load_readable(&self) -> (Vec<Profile>, Option<StoreError>) {
-        let is_profile = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        let paths = match self.files() {
-            Ok(paths) => paths,
-            Err(error) => return (Vec::new(), Some(error)),
-        };
-        let (mut profiles, mut first_error) = (Vec::new(), None);
-        for path in paths.into_iter().filter(is_profile) {
-            match read_profile(&path) {
-                Ok(profile) => profiles.extend(profile),
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
+        let profiles = self.profile_files()?.into_iter().map(|path| read_profile(&path));
+        let mut profiles = profiles.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         profiles.sort_by(|a, b| a.job.cmp(&b.job));
-        (profiles, first_error)
+        Ok(profiles)
     }
 
     /// Waits until no other process measures or writes, and keeps others from it until the result is
@@ -222,14 +208,14 @@ impl Store {
             Err(TryLockError::Error(reason)) => return Err(io_error("lock", &path)(reason)),
         }
         [self.root(), &self.profiling_directory(), &self.directory()].into_iter().for_each(atomic::sweep);
-        Ok(LockedStore { store: self.clone(), _lock: file })
+        Ok(LockedStore::new(self, file))
     }
 
     /// Like [`lock`](Self::lock), but `None` if it would have to wait.
     pub fn try_lock(&self) -> Result<Option<LockedStore>, StoreError> {
         let (file, path) = self.open_lock()?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(LockedStore { store: self.clone(), _lock: file })),
+            Ok(()) => Ok(Some(LockedStore::new(self, file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(reason)) => Err(io_error("lock", &path)(reason)),
         }
@@ -255,7 +241,7 @@ impl Store {
 
     fn complete(
         &self,
-        profiles: &[Profile],
+        profiles: &[impl Borrow<Profile>],
         known: &[KnownJob<'_>],
         document: &[DocumentJob],
     ) -> Result<Option<BlueprintProfiles>, StoreError> {
@@ -276,12 +262,19 @@ impl Store {
         };
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(io_error("read", &directory))).collect()
     }
+
+    fn profile_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let is_profile = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        Ok(self.files()?.into_iter().filter(is_profile).collect())
+    }
 }
 
 /// A [`Store`] that no other process writes to.
 #[derive(Debug)]
 pub struct LockedStore {
     store: Store,
+    /// What is in the files that were read or written under this lock.
+    profiles: RefCell<HashMap<PathBuf, Profile>>,
     _lock: File,
 }
 
@@ -294,6 +287,10 @@ impl Deref for LockedStore {
 }
 
 impl LockedStore {
+    fn new(store: &Store, lock: File) -> Self {
+        Self { store: store.clone(), profiles: RefCell::default(), _lock: lock }
+    }
+
     /// Writes a job's profile and samples, both or neither.
     pub fn save(&self, profile: &Profile, samples: &[SampleRecord]) -> Result<(), StoreError> {
         self.create_directory()?;
@@ -311,7 +308,28 @@ impl LockedStore {
         });
         let staged_profile = staged_profile.map_err(io_error("write", &path))?;
         staged_samples.commit().map_err(io_error("write", &samples_path))?;
-        staged_profile.commit().map_err(io_error("write", &path))
+        staged_profile.commit().map_err(io_error("write", &path))?;
+        self.profiles.borrow_mut().insert(path, profile.clone());
+        Ok(())
+    }
+
+    /// Reads those profiles that were neither read nor written yet. Returns why one can't be read.
+    fn read_profiles(&self) -> Option<StoreError> {
+        let paths = match self.profile_files() {
+            Ok(paths) => paths,
+            Err(error) => return Some(error),
+        };
+        let mut before = self.profiles.take();
+        let mut first_error = None;
+        let mut profiles = HashMap::with_capacity(paths.len());
+        for path in paths {
+            match before.remove(&path).map_or_else(|| read_profile(&path), |profile| Ok(Some(profile))) {
+                Ok(profile) => profiles.extend(profile.map(|profile| (path, profile))),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        self.profiles.replace(profiles);
+        first_error
     }
 
     /// Drops a job's profile and samples, if there are any.
@@ -338,16 +356,12 @@ impl LockedStore {
     /// is where a job was renamed.
     pub fn remove_replaced(&self, known: &[KnownJob<'_>]) -> Result<(), StoreError> {
         let current: HashSet<PathBuf> = known.iter().map(|(job, _)| self.profile_path(job)).collect();
-        for path in self.files()?.iter().filter(|path| !current.contains(*path)) {
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let Some(profile) = read_profile(path)? else { continue };
-            if profile.id.is_some() && known.iter().any(|&(_, id)| id == profile.id) {
-                self.remove(&profile.job)?;
-            }
-        }
-        Ok(())
+        // A damaged one is reported where the profiles are put to use.
+        let _ = self.read_profiles();
+        let replaced = |profile: &Profile| profile.id.is_some() && known.iter().any(|&(_, id)| id == profile.id);
+        let profiles = self.profiles.borrow();
+        let mut dropped = profiles.iter().filter(|&(path, profile)| !current.contains(path) && replaced(profile));
+        dropped.try_for_each(|(_, profile)| self.remove(&profile.job))
     }
 
     /// A job's profile and samples; `None` if it has no profile.
@@ -373,8 +387,9 @@ impl LockedStore {
         let also_in = also_in.iter().map(|directory| directory.join(BLUEPRINT_PROFILES));
         let paths: Vec<PathBuf> = [self.blueprint_profiles_path()].into_iter().chain(also_in).collect();
         // A damaged profile is no reason to keep what the file says of others.
-        let (readable, damaged) = self.load_readable();
-        let Some(profiles) = self.complete(&readable, known, document)? else {
+        let damaged = self.read_profiles();
+        let profiles = self.profiles.borrow();
+        let Some(profiles) = self.complete(&profiles.values().collect::<Vec<_>>(), known, document)? else {
             paths.iter().try_for_each(|path| remove_file(path))?;
             return damaged.map_or(Ok(Vec::new()), Err);
         };
@@ -406,11 +421,16 @@ fn read_profile(path: &Path) -> Result<Option<Profile>, StoreError> {
     }
     let Some(text) = read(path)? else { return Ok(None) };
     let damaged = |error: serde_json::Error| StoreError::Damaged { path: path.to_owned(), reason: error.to_string() };
-    let Versioned { schema } = serde_json::from_slice(&text).map_err(damaged)?;
-    if schema != SCHEMA {
-        return Err(StoreError::UnknownSchema { path: path.to_owned(), found: schema });
+    match serde_json::from_slice::<Profile>(&text) {
+        Ok(profile) if profile.schema == SCHEMA => Ok(Some(profile)),
+        Ok(Profile { schema: found, .. }) => Err(StoreError::UnknownSchema { path: path.to_owned(), found }),
+        Err(error) => match serde_json::from_slice(&text) {
+            Ok(Versioned { schema: found }) if found != SCHEMA => {
+                Err(StoreError::UnknownSchema { path: path.to_owned(), found })
+            }
+            _ => Err(damaged(error)),
+        },
     }
-    serde_json::from_slice(&text).map(Some).map_err(damaged)
 }
 
 fn read_samples(path: &Path) -> Result<Vec<SampleRecord>, StoreError> {

@@ -248,8 +248,10 @@ fn a_damaged_profile_does_not_keep_another_in_the_managers_file() -> TestResult 
         locked.save(&profile(job, id), &samples(1))?;
     }
     locked.write_blueprint_profiles(&known, &[], &[])?;
-    locked.remove("a")?;
+    drop(locked);
     fs::write(store.profile_path("b"), "{")?;
+    let locked = lock(&store)?;
+    locked.remove("a")?;
     let error = locked.write_blueprint_profiles(&known, &[], &[]).expect_err("damaged");
     assert!(error.to_string().contains("b.json"), "{error}");
     let jobs = BlueprintProfiles::load_from_file(store.blueprint_profiles_path())?.jobs;

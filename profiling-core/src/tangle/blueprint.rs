@@ -3,6 +3,7 @@
 //! Two shapes of document are in use: Tangle's `blueprint.json`, whose jobs have a `job_index`, and
 //! deployment definitions, where a job's position is its index.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
@@ -142,12 +143,13 @@ impl BlueprintProfiles {
     /// Fails with [`ProfilingError::InvalidConfiguration`] for an id above [`HIGHEST_ID`].
     pub fn of(
         package: &str,
-        profiles: &[Profile],
+        profiles: &[impl Borrow<Profile>],
         known: &[KnownJob<'_>],
         document: &[DocumentJob],
         highest: Option<u32>,
     ) -> Result<Self, ProfilingError> {
-        let by_name: HashMap<&str, &Profile> = profiles.iter().map(|profile| (&*profile.job, profile)).collect();
+        let by_name: HashMap<&str, &Profile> =
+            profiles.iter().map(Borrow::borrow).map(|profile| (&*profile.job, profile)).collect();
         let mut complete = Self::new(package);
         let mut used = Vec::new();
         for (id, position) in job_ids(document, known) {
