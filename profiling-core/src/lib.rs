@@ -25,6 +25,8 @@
 #[cfg(feature = "build")]
 pub mod embed;
 #[cfg(feature = "profiling")]
+pub mod evidence;
+#[cfg(feature = "profiling")]
 pub mod job;
 #[cfg(feature = "profiling")]
 pub mod measure;

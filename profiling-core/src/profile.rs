@@ -104,6 +104,9 @@ pub struct Figures {
     /// See [`Sample::involuntary_switches`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub involuntary_switches: Option<Summary>,
+    /// See [`Sample::run_queue_delay_ns`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_queue_delay_ns: Option<Summary>,
     /// See [`Sample::read_bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_bytes: Option<Summary>,
@@ -116,6 +119,12 @@ pub struct Figures {
     /// See [`Sample::device_written_bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_written_bytes: Option<Summary>,
+    /// See [`Sample::peak_threads`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_threads: Option<Summary>,
+    /// See [`Sample::peak_file_descriptors`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_file_descriptors: Option<Summary>,
 }
 
 /// The first steps of the worker that measured a case.

@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::job::{Case, Entry, Execution, Failure, Runtime};
+use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Params};
 use crate::sample::Sample;
@@ -42,8 +43,14 @@ impl CaseRunner {
     }
 
     /// The next execution: builds the inputs, measures the call, verifies, drops inputs and output.
-    /// The first is number 0.
+    /// The first is number 0. Where the job leaves processes running, waits for them up to a second.
     pub fn execute(&mut self) -> Result<Sample, Failure> {
+        self.execute_noting(&mut || ())
+    }
+
+    /// Like [`execute`](Self::execute), and calls `on_wait` once the execution has ended and processes
+    /// are to be waited for.
+    pub fn execute_noting(&mut self, on_wait: &mut dyn FnMut()) -> Result<Sample, Failure> {
         PANICKED_AT.take();
         let live_before = allocator::live_bytes();
         let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
@@ -53,12 +60,22 @@ impl CaseRunner {
             (Entry::Sync(call), _) => call(execution),
         }));
         self.execution.set_number(self.execution.number() + 1);
-        let sample = self.execution.meter().take();
+        let ended = ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())));
+        let sample = if ended.is_ok() { self.execution.meter().take(on_wait) } else { None };
         self.execution.meter().abandon();
-        ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))?;
+        ended?;
         let mut sample = sample.ok_or_else(|| Failure("the job was not measured".to_owned()))?;
         sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
         Ok(sample)
+    }
+
+    /// What there is now and was not before. Lets the job's runtime finish what it has begun.
+    #[must_use]
+    pub fn left_since(&self, before: &Before) -> Leftovers {
+        before.left(&mut |pause| match &self.runtime {
+            Some(runtime) => runtime.block_on(tokio::time::sleep(pause)),
+            None => std::thread::sleep(pause),
+        })
     }
 
     /// How many bytes more are live than before. A thread that has told the job that it is done may
@@ -231,7 +248,8 @@ impl ProfileRunner {
     /// Executes a job `warmup_runs + sample_size` times and summarises what it cost.
     ///
     /// Must be awaited on a tokio runtime with its timer enabled. The whole process is measured:
-    /// nothing else should run in it meanwhile. A job that blocks its thread can't be interrupted
+    /// nothing else should run in it meanwhile. Where the job leaves processes running, this waits for
+    /// them up to a second, and their CPU time is the job's. A job that blocks its thread can't be interrupted
     /// from here; it is found to have been too late once it returns. The harness, which runs jobs in
     /// processes of their own, ends them at the deadline.
     ///
@@ -301,7 +319,7 @@ where
     };
     let outcome = outcome.map_err(|_| too_late())?.map_err(|failure| failed(failure.to_string()))?;
     outcome.map_err(|error| failed(error.to_string()))?;
-    match meter.take() {
+    match meter.take(&mut || ()) {
         Some(sample) if u128::from(sample.wall_ns) <= longest.as_nanos() => Ok(sample),
         // A blocking job returns `Ok` however late it is.
         Some(_) => Err(too_late()),

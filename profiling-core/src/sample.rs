@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Sample {
     /// Wall-clock time in nanoseconds.
     pub wall_ns: u64,
-    /// CPU time of all threads, user and system, in nanoseconds, from the process's CPU clock.
+    /// CPU time of all threads, user and system, in nanoseconds, from the process's CPU clock; with that
+    /// of the processes that the job has started, also of what they do in the second after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ns: Option<u64>,
-    /// CPU time in user mode, in nanoseconds, from `getrusage` (whole microseconds).
+    /// CPU time in user mode, in nanoseconds, from `getrusage` (whole microseconds), child processes
+    /// included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_user_ns: Option<u64>,
-    /// CPU time in the kernel, in nanoseconds, from `getrusage` (whole microseconds).
+    /// CPU time in the kernel, in nanoseconds, from `getrusage` (whole microseconds), child processes
+    /// included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_system_ns: Option<u64>,
     /// The most memory that was resident at any moment of the execution.
@@ -47,6 +50,9 @@ pub struct Sample {
     /// Context switches because another process wanted the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub involuntary_switches: Option<u64>,
+    /// How long the thread that executes the job was ready to run and waited for a CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_queue_delay_ns: Option<u64>,
     /// Bytes read through system calls, from cache or device, files, pipes and sockets alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_bytes: Option<u64>,
@@ -59,4 +65,11 @@ pub struct Sample {
     /// Bytes that the execution caused to be sent to a block device, now or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_written_bytes: Option<u64>,
+    /// The most threads that there were: at the end of the execution, and whenever the harness looked, which
+    /// it does every few milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_threads: Option<u64>,
+    /// The most file descriptors that were open, seen as [`peak_threads`](Self::peak_threads) is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_file_descriptors: Option<u64>,
 }

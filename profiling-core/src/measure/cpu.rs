@@ -44,6 +44,12 @@ impl Usage {
         os::usage()
     }
 
+    /// What child processes have used that were waited for, and their own such children.
+    #[must_use]
+    pub fn of_children() -> Option<Self> {
+        os::children_usage()
+    }
+
     /// What was used since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
@@ -81,17 +87,25 @@ mod os {
         Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
     }
 
-    /// What `getrusage` tells of this process.
-    pub(in crate::measure) fn rusage() -> Option<libc::rusage> {
+    /// What `getrusage` tells of this process, or of its children.
+    pub(in crate::measure) fn rusage(who: libc::c_int) -> Option<libc::rusage> {
         let mut usage = MaybeUninit::<libc::rusage>::uninit();
         // SAFETY: `usage` is valid for a write of one `rusage`, which is all that the call does.
-        let status = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+        let status = unsafe { libc::getrusage(who, usage.as_mut_ptr()) };
         // SAFETY: where the call succeeded, it has written the whole `rusage`.
         (status == 0).then(|| unsafe { usage.assume_init() })
     }
 
     pub(super) fn usage() -> Option<Usage> {
-        let usage = rusage()?;
+        usage_of(libc::RUSAGE_SELF)
+    }
+
+    pub(super) fn children_usage() -> Option<Usage> {
+        usage_of(libc::RUSAGE_CHILDREN)
+    }
+
+    fn usage_of(who: libc::c_int) -> Option<Usage> {
+        let usage = rusage(who)?;
         Some(Usage {
             user_ns: timeval_ns(usage.ru_utime)?,
             system_ns: timeval_ns(usage.ru_stime)?,
@@ -120,6 +134,10 @@ mod os {
     }
 
     pub(super) fn usage() -> Option<Usage> {
+        None
+    }
+
+    pub(super) fn children_usage() -> Option<Usage> {
         None
     }
 }

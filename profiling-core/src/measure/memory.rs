@@ -23,11 +23,20 @@ impl PeakRss {
         self.0.reset()
     }
 
-    /// The peak in bytes since the last reset.
+    /// The peak since the last reset, and what stands beside it.
     #[must_use]
-    pub fn read(&self) -> Option<u64> {
+    pub fn read(&self) -> Option<Memory> {
         self.0.read()
     }
+}
+
+/// What one look at the process's memory tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// The most that was resident since the last reset.
+    pub peak_bytes: u64,
+    /// The threads that there are now; `None` where the platform doesn't tell.
+    pub threads: Option<u64>,
 }
 
 /// The memory that is resident in this process now, in bytes.
@@ -40,6 +49,8 @@ pub fn resident_bytes() -> Option<u64> {
 mod os {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
+
+    use super::Memory;
 
     #[derive(Debug, Default)]
     pub(super) struct Source {
@@ -59,27 +70,28 @@ mod os {
             self.clear_refs.as_ref().is_some_and(|file| file.write_all_at(b"5", 0).is_ok())
         }
 
-        pub(super) fn read(&self) -> Option<u64> {
-            field(self.status.as_ref()?, b"VmHWM:")
+        pub(super) fn read(&self) -> Option<Memory> {
+            let mut buffer = [0; 4096];
+            let length = self.status.as_ref()?.read_at(&mut buffer, 0).ok()?;
+            let status = &buffer[..length];
+            let threads = value(status, b"Threads:").and_then(|threads| threads.parse().ok());
+            Some(Memory { peak_bytes: bytes(status, b"VmHWM:")?, threads })
         }
     }
 
     pub(super) fn resident_bytes() -> Option<u64> {
-        field(&File::open("/proc/self/status").ok()?, b"VmRSS:")
+        bytes(&std::fs::read("/proc/self/status").ok()?, b"VmRSS:")
     }
 
     /// A field of `/proc/self/status`.
-    fn field(status: &File, name: &[u8]) -> Option<u64> {
-        let mut buffer = [0; 4096];
-        let length = status.read_at(&mut buffer, 0).ok()?;
-        parse(&buffer[..length], name)
+    fn value<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a str> {
+        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        Some(str::from_utf8(line).ok()?.trim())
     }
 
-    /// The field in bytes; the kernel prints it in KiB.
-    fn parse(status: &[u8], name: &[u8]) -> Option<u64> {
-        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-        let number = str::from_utf8(line).ok()?.trim().strip_suffix("kB")?.trim();
-        Some(number.parse::<u64>().ok()? * 1024)
+    /// A field in bytes; the kernel prints it in KiB.
+    fn bytes(status: &[u8], name: &[u8]) -> Option<u64> {
+        Some(value(status, name)?.strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
     }
 
     #[cfg(test)]
@@ -89,10 +101,10 @@ mod os {
         #[test]
         fn parses_what_the_kernel_prints() {
             let status = b"Name:\tVmHWM: 1 kB\nVmPeak:\t  9000 kB\nVmHWM:\t  102400 kB\nVmRSS:\t       8 kB\n";
-            assert_eq!(parse(status, b"VmHWM:"), Some(100 << 20));
-            assert_eq!(parse(status, b"VmRSS:"), Some(8 << 10));
-            assert_eq!(parse(status, b"VmSwap:"), None);
-            assert_eq!(parse(b"VmHWM:\t12\n", b"VmHWM:"), None);
+            assert_eq!(bytes(status, b"VmHWM:"), Some(100 << 20));
+            assert_eq!(bytes(status, b"VmRSS:"), Some(8 << 10));
+            assert_eq!(bytes(status, b"VmSwap:"), None);
+            assert_eq!(bytes(b"VmHWM:\t12\n", b"VmHWM:"), None);
         }
 
         #[test]
@@ -100,7 +112,7 @@ mod os {
             let source = Source::new();
             assert!(source.reset());
             let resident = resident_bytes().expect("measured");
-            assert!(resident > 0 && resident <= source.read().expect("measured"));
+            assert!(resident > 0 && resident <= source.read().expect("measured").peak_bytes);
         }
     }
 }
@@ -108,6 +120,8 @@ mod os {
 #[cfg(target_os = "macos")]
 mod os {
     use std::mem::MaybeUninit;
+
+    use super::Memory;
 
     /// macOS has no mark that can be reset. The largest resident size of the worker so far is an
     /// upper bound of the execution's, and close: a worker executes one case and nothing else.
@@ -125,9 +139,10 @@ mod os {
         }
 
         #[expect(clippy::unused_self, reason = "the same interface on every platform")]
-        pub(super) fn read(&self) -> Option<u64> {
+        pub(super) fn read(&self) -> Option<Memory> {
             // Bytes on macOS, KiB elsewhere.
-            u64::try_from(crate::measure::cpu::rusage()?.ru_maxrss).ok()
+            let peak = crate::measure::cpu::rusage(libc::RUSAGE_SELF)?.ru_maxrss;
+            Some(Memory { peak_bytes: u64::try_from(peak).ok()?, threads: None })
         }
     }
 
@@ -155,6 +170,8 @@ mod os {
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod os {
+    use super::Memory;
+
     #[derive(Debug, Default)]
     pub(super) struct Source;
 
@@ -169,7 +186,7 @@ mod os {
         }
 
         #[expect(clippy::unused_self, reason = "the same interface on every platform")]
-        pub(super) fn read(&self) -> Option<u64> {
+        pub(super) fn read(&self) -> Option<Memory> {
             None
         }
     }

@@ -7,54 +7,73 @@
 
 pub mod allocator;
 pub mod cpu;
+pub mod descriptors;
+pub mod family;
 pub mod io;
+pub mod leftovers;
 pub mod memory;
+pub mod schedule;
+pub mod threads;
 
 use std::time::Instant;
 
 use self::allocator::AllocationSpan;
 use self::cpu::{CpuClock, Usage};
+use self::family::{Family, FamilyAfter};
 use self::io::{IoCounters, IoFigures};
 use self::memory::PeakRss;
+use self::schedule::QueueDelay;
 use crate::sample::Sample;
 
 /// Reads every figure around one execution. Made once per worker and used for every execution;
-/// allocates nothing after [`Meter::new`].
+/// allocates nothing within the window.
 #[derive(Debug, Default)]
 pub struct Meter {
     rss: PeakRss,
     io: IoCounters,
+    queue: QueueDelay,
     opened: Option<Opened>,
-    sample: Option<Sample>,
+    closed: Option<Closed>,
 }
 
 /// The readings at the start of a window.
 #[derive(Debug)]
 struct Opened {
+    family: Option<Family>,
     heap: Option<AllocationSpan>,
     rss: bool,
     io: Option<IoFigures>,
     usage: Option<Usage>,
+    queued_ns: Option<u64>,
     cpu: Option<CpuClock>,
     clock: Instant,
+}
+
+/// What a window has shown, but for what child processes go on to use.
+#[derive(Debug)]
+struct Closed {
+    sample: Sample,
+    family: Option<(Family, FamilyAfter)>,
 }
 
 impl Meter {
     /// Opens the kernel's files that the readings come from.
     #[must_use]
     pub fn new() -> Self {
-        Self { rss: PeakRss::new(), io: IoCounters::new(), opened: None, sample: None }
+        Self { rss: PeakRss::new(), io: IoCounters::new(), queue: QueueDelay::new(), opened: None, closed: None }
     }
 
     /// Opens the measured window.
     pub fn start(&mut self) {
-        self.sample = None;
+        self.closed = None;
+        let family = Family::now();
         let rss = self.rss.reset();
         let io = self.io.read_before();
         let heap = AllocationSpan::try_begin();
+        let queued_ns = self.queue.read();
         let usage = Usage::now();
         let cpu = CpuClock::now();
-        self.opened = Some(Opened { heap, rss, io, usage, cpu, clock: Instant::now() });
+        self.opened = Some(Opened { family, heap, rss, io, usage, queued_ns, cpu, clock: Instant::now() });
     }
 
     /// Closes the measured window. Does nothing where none is open.
@@ -63,15 +82,17 @@ impl Meter {
         let cpu = CpuClock::now();
         let usage = Usage::now();
         let Some(opened) = self.opened.take() else { return };
+        let queued_ns = self.queue.read();
         let heap = opened.heap.map(AllocationSpan::end);
         let io = opened.io.and_then(|before| Some(self.io.read()?.since(&before)));
         let spent = usage.zip(opened.usage).map(|(after, before)| after.since(&before));
-        self.sample = Some(Sample {
+        let memory = self.rss.read();
+        let sample = Sample {
             wall_ns: nanoseconds(clock.duration_since(opened.clock)),
             cpu_ns: cpu.zip(opened.cpu).map(|(after, before)| after.nanoseconds_since(&before)),
             cpu_user_ns: spent.map(|usage| usage.user_ns),
             cpu_system_ns: spent.map(|usage| usage.system_ns),
-            peak_rss_bytes: if opened.rss { self.rss.read() } else { None },
+            peak_rss_bytes: memory.filter(|_| opened.rss).map(|memory| memory.peak_bytes),
             peak_heap_bytes: heap.map(|figures| figures.peak_bytes),
             allocated_bytes: heap.map(|figures| figures.allocated_bytes),
             allocations: heap.map(|figures| figures.allocations),
@@ -80,25 +101,56 @@ impl Meter {
             major_faults: spent.map(|usage| usage.major_faults),
             voluntary_switches: spent.and_then(|usage| usage.voluntary_switches),
             involuntary_switches: spent.and_then(|usage| usage.involuntary_switches),
+            run_queue_delay_ns: queued_ns.zip(opened.queued_ns).map(|(after, before)| after.saturating_sub(before)),
             read_bytes: io.map(|io| io.read_bytes),
             written_bytes: io.map(|io| io.written_bytes),
             device_read_bytes: io.map(|io| io.device_read_bytes),
             device_written_bytes: io.map(|io| io.device_written_bytes),
-        });
+            peak_threads: memory.and_then(|memory| memory.threads),
+            peak_file_descriptors: descriptors::count(),
+        };
+        self.closed = Some(Closed { sample, family: opened.family.zip(Family::after()) });
     }
 
-    /// The figures of the last window that was opened and closed. [`Sample::retained_heap_bytes`] is
-    /// for the caller to fill in, who knows when inputs and output are gone.
-    pub fn take(&mut self) -> Option<Sample> {
-        self.sample.take()
+    /// The figures of the last window that was opened and closed, with those of child processes. Where
+    /// some that the job has started are running, waits for them for up to
+    /// [`LONGEST_WAIT`](family::LONGEST_WAIT) and calls `on_wait` first.
+    ///
+    /// [`Sample::retained_heap_bytes`] is for the caller to fill in, who knows when inputs and output
+    /// are gone.
+    pub fn take(&mut self, on_wait: &mut dyn FnMut()) -> Option<Sample> {
+        let Closed { mut sample, family } = self.closed.take()?;
+        let family = family.and_then(|(before, after)| before.settle(after, on_wait)).unwrap_or_default();
+        let add = |figure: &mut Option<u64>, more: u64| *figure = figure.map(|figure| figure + more);
+        add(&mut sample.cpu_ns, family.cpu_ns);
+        add(&mut sample.cpu_user_ns, family.user_ns);
+        add(&mut sample.cpu_system_ns, family.system_ns);
+        Some(sample)
     }
 
     /// Forgets a window that was opened and never closed, as a panic leaves it.
     pub fn abandon(&mut self) {
         self.opened = None;
-        self.sample = None;
+        self.closed = None;
+    }
+
+    /// What the measurement itself adds to the wall-clock time of an execution: the median of windows
+    /// with nothing in them.
+    #[must_use]
+    pub fn overhead_ns(&mut self) -> Option<u64> {
+        let window = |_| {
+            self.start();
+            self.stop();
+            self.take(&mut || ()).map(|sample| sample.wall_ns)
+        };
+        let mut windows = (0..EMPTY_WINDOWS).map(window).collect::<Option<Vec<u64>>>()?;
+        windows.sort_unstable();
+        windows.get(windows.len() / 2).copied()
     }
 }
+
+/// How many empty windows [`Meter::overhead_ns`] measures.
+const EMPTY_WINDOWS: usize = 31;
 
 /// The nanoseconds of a duration; 584 years and more are `u64::MAX`.
 #[must_use]

@@ -1,7 +1,9 @@
 //! Pure functions from samples to summaries.
 
+mod growth;
 mod summary;
 
+pub use growth::Growth;
 pub use summary::{Figure, Summary};
 
 use crate::profile::Figures;
@@ -24,10 +26,13 @@ impl Figures {
             major_faults: summarise(samples, |s| s.major_faults),
             voluntary_switches: summarise(samples, |s| s.voluntary_switches),
             involuntary_switches: summarise(samples, |s| s.involuntary_switches),
+            run_queue_delay_ns: summarise(samples, |s| s.run_queue_delay_ns),
             read_bytes: summarise(samples, |s| s.read_bytes),
             written_bytes: summarise(samples, |s| s.written_bytes),
             device_read_bytes: summarise(samples, |s| s.device_read_bytes),
             device_written_bytes: summarise(samples, |s| s.device_written_bytes),
+            peak_threads: summarise(samples, |s| s.peak_threads),
+            peak_file_descriptors: summarise(samples, |s| s.peak_file_descriptors),
         }
     }
 }

@@ -1,0 +1,233 @@
+//! Open file descriptors, and what the sockets among them are connected to; Linux only.
+
+/// An open socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    descriptor: i32,
+    /// Identifies the socket for as long as it is open.
+    pub inode: u64,
+}
+
+/// What a socket is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// Waits for others to connect.
+    Listens {
+        /// Its address, such as `127.0.0.1:4711`, or a path.
+        at: String,
+    },
+    /// Is connected.
+    Connected {
+        /// The address of the other side.
+        to: String,
+    },
+}
+
+/// How many file descriptors this process has open; `None` where the platform doesn't tell.
+#[must_use]
+pub fn count() -> Option<u64> {
+    os::count()
+}
+
+/// The sockets that this process has open.
+#[must_use]
+pub fn sockets() -> Vec<Socket> {
+    os::sockets()
+}
+
+impl Socket {
+    /// What the socket is for; `None` where it neither listens nor is connected to anything with an
+    /// address, as the two ends of a pair within the process are not.
+    #[must_use]
+    pub fn connection(&self) -> Option<Connection> {
+        os::connection(self.descriptor)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod os {
+    use std::fs;
+    use std::mem::{self, MaybeUninit};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+    use super::{Connection, Socket};
+
+    const DIRECTORY: &str = "/proc/self/fd";
+
+    pub(super) fn count() -> Option<u64> {
+        // Since Linux 6.2 the directory's size is their number.
+        match fs::metadata(DIRECTORY).ok()?.len() {
+            // The directory itself is open while it is read.
+            0 => Some((fs::read_dir(DIRECTORY).ok()?.count() as u64).saturating_sub(1)),
+            count => Some(count),
+        }
+    }
+
+    pub(super) fn sockets() -> Vec<Socket> {
+        let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+        let socket = |entry: fs::DirEntry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+            Some(Socket { descriptor: entry.file_name().to_str()?.parse().ok()?, inode })
+        };
+        entries.filter_map(socket).collect()
+    }
+
+    pub(super) fn connection(descriptor: i32) -> Option<Connection> {
+        if listens(descriptor) {
+            return Some(Connection::Listens { at: address(descriptor, libc::getsockname)? });
+        }
+        // The side that has accepted a connection at a path sees no address of the other's.
+        let to = address(descriptor, libc::getpeername)
+            .or_else(|| peer_is_unnamed(descriptor).then(|| address(descriptor, libc::getsockname)).flatten())?;
+        Some(Connection::Connected { to })
+    }
+
+    fn listens(descriptor: i32) -> bool {
+        let mut listens: libc::c_int = 0;
+        let mut length = socklen::<libc::c_int>();
+        // SAFETY: `listens` is valid for a write of `length` bytes, which is what the call writes at most.
+        let status = unsafe {
+            libc::getsockopt(
+                descriptor,
+                libc::SOL_SOCKET,
+                libc::SO_ACCEPTCONN,
+                (&raw mut listens).cast(),
+                &raw mut length,
+            )
+        };
+        status == 0 && listens != 0
+    }
+
+    type GetName = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+    fn name(descriptor: i32, get: GetName) -> Option<(libc::sockaddr_storage, usize)> {
+        let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+        let mut length = socklen::<libc::sockaddr_storage>();
+        // SAFETY: `storage` is valid for a write of `length` bytes, which is what the call writes at most.
+        let status = unsafe { get(descriptor, storage.as_mut_ptr().cast(), &raw mut length) };
+        // SAFETY: all bytes are initialised, and every pattern of them is a `sockaddr_storage`.
+        (status == 0).then(|| (unsafe { storage.assume_init() }, length as usize))
+    }
+
+    fn peer_is_unnamed(descriptor: i32) -> bool {
+        let family_alone = mem::size_of::<libc::sa_family_t>();
+        name(descriptor, libc::getpeername)
+            .is_some_and(|(peer, length)| i32::from(peer.ss_family) == libc::AF_UNIX && length <= family_alone)
+    }
+
+    /// An address that says where something is; `None` for none, and for a socket without a name.
+    fn address(descriptor: i32, get: GetName) -> Option<String> {
+        let (storage, length) = name(descriptor, get)?;
+        match i32::from(storage.ss_family) {
+            libc::AF_INET => {
+                // SAFETY: a `sockaddr_storage` is large enough and aligned for every kind of address, and
+                // its family says that this is a `sockaddr_in`.
+                let inet = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(u32::from_be(inet.sin_addr.s_addr));
+                Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(inet.sin_port)).to_string())
+            }
+            libc::AF_INET6 => {
+                // SAFETY: as above, of a `sockaddr_in6`.
+                let inet = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in6>() };
+                let ip = Ipv6Addr::from(inet.sin6_addr.s6_addr);
+                Some(SocketAddr::new(IpAddr::V6(ip), u16::from_be(inet.sin6_port)).to_string())
+            }
+            libc::AF_UNIX => {
+                // SAFETY: as above, of a `sockaddr_un`.
+                let unix = unsafe { &*(&raw const storage).cast::<libc::sockaddr_un>() };
+                let length = length.checked_sub(mem::offset_of!(libc::sockaddr_un, sun_path))?;
+                let path: Vec<u8> = unix.sun_path.iter().take(length).map(|&byte| byte.cast_unsigned()).collect();
+                unix_name(&path)
+            }
+            _ => None,
+        }
+    }
+
+    /// A path, or an abstract name, which begins with a zero.
+    fn unix_name(path: &[u8]) -> Option<String> {
+        match path {
+            [] => None,
+            [0, name @ ..] => Some(format!("@{}", String::from_utf8_lossy(name))),
+            path => {
+                let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
+                Some(String::from_utf8_lossy(&path[..end]).into_owned())
+            }
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a hundred bytes at most")]
+    const fn socklen<T>() -> libc::socklen_t {
+        mem::size_of::<T>() as libc::socklen_t
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::net::{TcpListener, TcpStream, UdpSocket};
+        use std::os::fd::AsRawFd;
+        use std::os::unix::net::{UnixListener, UnixStream};
+
+        use super::*;
+
+        fn of(socket: &impl AsRawFd) -> Option<Connection> {
+            let inode = sockets().into_iter().find(|open| open.descriptor == socket.as_raw_fd());
+            inode.expect("it is open").connection()
+        }
+
+        #[test]
+        fn sockets_have_addresses() {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let at = listener.local_addr().expect("bound").to_string();
+            assert_eq!(of(&listener), Some(Connection::Listens { at: at.clone() }));
+            let client = TcpStream::connect(&at).expect("it listens");
+            assert_eq!(of(&client), Some(Connection::Connected { to: at }));
+            let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            assert_eq!(of(&udp), None, "it is connected to nothing");
+        }
+
+        #[test]
+        fn a_pair_within_the_process_is_no_connection() {
+            let (one, other) = UnixStream::pair().expect("possible");
+            assert_eq!((of(&one), of(&other)), (None, None));
+        }
+
+        #[test]
+        fn sockets_at_a_path_are_known_from_both_sides() {
+            let directory = tempfile::tempdir().expect("possible");
+            let path = directory.path().join("s");
+            let listener = UnixListener::bind(&path).expect("possible");
+            let client = UnixStream::connect(&path).expect("it listens");
+            let (server, _) = listener.accept().expect("somebody has connected");
+            let at = path.display().to_string();
+            assert_eq!(of(&listener), Some(Connection::Listens { at: at.clone() }));
+            assert_eq!(of(&client), Some(Connection::Connected { to: at.clone() }));
+            assert_eq!(of(&server), Some(Connection::Connected { to: at }));
+        }
+
+        #[test]
+        fn descriptors_are_counted() {
+            let before = count().expect("Linux tells");
+            let files: Vec<fs::File> = (0..100).map(|_| fs::File::open("/dev/null").expect("there is one")).collect();
+            // Other tests open and close some at the same time.
+            assert!(count().expect("Linux tells") + 50 >= before + files.len() as u64);
+            assert!(before > 0);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod os {
+    use super::{Connection, Socket};
+
+    pub(super) fn count() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn sockets() -> Vec<Socket> {
+        Vec::new()
+    }
+
+    pub(super) fn connection(_descriptor: i32) -> Option<Connection> {
+        None
+    }
+}

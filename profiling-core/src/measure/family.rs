@@ -1,0 +1,316 @@
+//! The processes that this one has started, and theirs: what they cost is part of what the job costs.
+//!
+//! Children that were waited for are in `getrusage(RUSAGE_CHILDREN)`. Those that were not, because they
+//! are running or because nobody has asked for their exit, have CPU clocks of their own, which go on
+//! telling after the end (`clock_getcpuclockid(3)`). The sum over both doesn't change at the moment in
+//! which a child is waited for. No child is ever waited for here: its exit belongs to the job.
+
+use std::time::{Duration, Instant};
+
+/// How long [`Family::settle`] waits for processes that an execution has started.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// CPU time of child processes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FamilyUsage {
+    /// CPU time in all.
+    pub cpu_ns: u64,
+    /// CPU time in user mode; of children that were not waited for as the kernel estimates it.
+    pub user_ns: u64,
+    /// CPU time in the kernel.
+    pub system_ns: u64,
+}
+
+impl FamilyUsage {
+    /// What was used since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            user_ns: self.user_ns.saturating_sub(earlier.user_ns),
+            system_ns: self.system_ns.saturating_sub(earlier.system_ns),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn plus(self, other: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            user_ns: self.user_ns + other.user_ns,
+            system_ns: self.system_ns + other.system_ns,
+        }
+    }
+}
+
+/// A process that descends from this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descendant {
+    /// Its process id.
+    pub id: u32,
+    /// When it was started, in the kernel's ticks since boot; tells it from a later one with the same id.
+    pub started: u64,
+    /// The name of its program, cut to 15 bytes as the kernel does.
+    pub name: String,
+    /// Whether it has ended, though nobody has waited for it.
+    pub ended: bool,
+}
+
+/// The processes that descend from this one; none where the platform doesn't tell.
+///
+/// One whose parent has ended is among them where the harness has made this process its new parent.
+#[must_use]
+pub fn descendants() -> Vec<Descendant> {
+    if os::has_children() { os::descendants() } else { Vec::new() }
+}
+
+/// The family before an execution.
+#[derive(Debug)]
+pub struct Family {
+    usage: FamilyUsage,
+    known: Vec<Descendant>,
+}
+
+/// The family right after an execution.
+#[derive(Debug, Clone, Copy)]
+pub struct FamilyAfter {
+    waited_for: FamilyUsage,
+    has_children: bool,
+}
+
+impl Family {
+    /// Reads what all child processes have used so far; `None` where the platform doesn't tell.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        let known = descendants();
+        Some(Self { usage: os::usage(&known)?, known })
+    }
+
+    /// What must be read at once after an execution; the rest can wait for [`settle`](Self::settle).
+    #[must_use]
+    pub fn after() -> Option<FamilyAfter> {
+        Some(FamilyAfter { waited_for: os::waited_for()?, has_children: os::has_children() })
+    }
+
+    /// What the child processes have used since. Where there were any after the execution, waits up to
+    /// [`LONGEST_WAIT`] for those that it started and calls `on_wait` first.
+    #[must_use]
+    pub fn settle(self, after: FamilyAfter, on_wait: &mut dyn FnMut()) -> Option<FamilyUsage> {
+        if !after.has_children {
+            return Some(after.waited_for.since(&self.usage));
+        }
+        let begin = Instant::now();
+        let mut pause = Duration::from_micros(100);
+        let mut family = os::descendants();
+        let is_new = |one: &Descendant| {
+            !one.ended && !self.known.iter().any(|known| (known.id, known.started) == (one.id, one.started))
+        };
+        if family.iter().any(is_new) {
+            on_wait();
+        }
+        while family.iter().any(is_new) && begin.elapsed() < LONGEST_WAIT {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
+            family = os::descendants();
+        }
+        Some(os::usage(&family)?.since(&self.usage))
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod os {
+    use std::fs;
+    use std::mem::MaybeUninit;
+
+    use super::{Descendant, FamilyUsage};
+    use crate::measure::cpu::Usage;
+
+    pub(super) fn has_children() -> bool {
+        let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: `info` is valid for a write of one `siginfo_t`, which is all that the call does; with
+        // `WNOWAIT` it leaves every child as it is.
+        unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) == 0 }
+    }
+
+    pub(super) fn waited_for() -> Option<FamilyUsage> {
+        let usage = Usage::of_children()?;
+        Some(FamilyUsage {
+            cpu_ns: usage.user_ns + usage.system_ns,
+            user_ns: usage.user_ns,
+            system_ns: usage.system_ns,
+        })
+    }
+
+    pub(super) fn usage(family: &[Descendant]) -> Option<FamilyUsage> {
+        let own = family.iter().filter_map(|one| Stat::of(one.id)?.usage(one.id));
+        Some(own.fold(waited_for()?, FamilyUsage::plus))
+    }
+
+    pub(super) fn descendants() -> Vec<Descendant> {
+        let mut found = Vec::new();
+        let mut parents = vec![std::process::id()];
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                let Some(stat) = Stat::of(child) else { continue };
+                found.push(Descendant { id: child, started: stat.started, name: stat.name, ended: stat.ended });
+                parents.push(child);
+            }
+        }
+        found
+    }
+
+    /// The children of a process, as the kernel lists them for each thread (`CONFIG_PROC_CHILDREN`).
+    fn children(parent: u32) -> Vec<u32> {
+        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()).collect()
+    }
+
+    /// What is read of `/proc/<pid>/stat`; times are in clock ticks.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Stat {
+        name: String,
+        ended: bool,
+        user: u64,
+        system: u64,
+        children: u64,
+        children_system: u64,
+        started: u64,
+    }
+
+    impl Stat {
+        fn of(process: u32) -> Option<Self> {
+            Self::parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+        }
+
+        fn parse(text: &str) -> Option<Self> {
+            // The name in brackets may hold anything.
+            let (begin, rest) = text.rsplit_once(')')?;
+            let (_, name) = begin.split_once('(')?;
+            let fields: Vec<&str> = rest.split_whitespace().collect();
+            let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+            Some(Self {
+                name: name.to_owned(),
+                ended: matches!(*fields.first()?, "Z" | "X"),
+                user: number(11)?,
+                system: number(12)?,
+                children: number(13)? + number(14)?,
+                children_system: number(14)?,
+                started: number(19)?,
+            })
+        }
+
+        /// What the process and the children that it has waited for have used.
+        fn usage(&self, process: u32) -> Option<FamilyUsage> {
+            let cpu_ns = cpu_clock(process)?;
+            let ticks = self.user + self.system;
+            // The clock is exact, the two parts of it are in whole ticks.
+            let user_ns = if ticks == 0 { cpu_ns } else { share(cpu_ns, self.user, ticks) };
+            let theirs = ticks_ns(self.children);
+            let theirs_system = ticks_ns(self.children_system);
+            Some(FamilyUsage {
+                cpu_ns: cpu_ns + theirs,
+                user_ns: user_ns + theirs - theirs_system,
+                system_ns: cpu_ns - user_ns + theirs_system,
+            })
+        }
+    }
+
+    fn share(whole: u64, part: u64, of: u64) -> u64 {
+        u64::try_from(u128::from(whole) * u128::from(part) / u128::from(of)).unwrap_or(whole)
+    }
+
+    fn ticks_ns(ticks: u64) -> u64 {
+        // SAFETY: `sysconf` reads nothing of ours.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        ticks * 1_000_000_000 / u64::try_from(per_second).ok().filter(|&ticks| ticks > 0).unwrap_or(100)
+    }
+
+    /// The CPU clock of another process, which it keeps until somebody waits for it.
+    fn cpu_clock(process: u32) -> Option<u64> {
+        let mut clock = 0;
+        let mut time = MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: `clock` is valid for a write of one `clockid_t`, which is all that the call does.
+        if unsafe { libc::clock_getcpuclockid(i32::try_from(process).ok()?, &raw mut clock) } != 0 {
+            return None;
+        }
+        // SAFETY: `time` is valid for a write of one `timespec`, which is all that the call does.
+        if unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: the call succeeded, so it has written the whole `timespec`.
+        let time = unsafe { time.assume_init() };
+        Some(u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn parses_what_the_kernel_prints() {
+            let text = "26914 (a (b) c) Z 26868 26858 1065 0 -1 4227148 230 0 0 0 19 3 7 2 20 0 1 0 415432 0 0";
+            let stat = Stat::parse(text).expect("complete");
+            let expected = Stat {
+                name: "a (b) c".to_owned(),
+                ended: true,
+                user: 19,
+                system: 3,
+                children: 9,
+                children_system: 2,
+                started: 415_432,
+            };
+            assert_eq!(stat, expected);
+            assert_eq!(Stat::parse("1 (x) S 1"), None);
+        }
+    }
+}
+
+/// Elsewhere, only children that were waited for are known.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod os {
+    use super::{Descendant, FamilyUsage};
+    use crate::measure::cpu::Usage;
+
+    pub(super) fn has_children() -> bool {
+        false
+    }
+
+    pub(super) fn descendants() -> Vec<Descendant> {
+        Vec::new()
+    }
+
+    pub(super) fn waited_for() -> Option<FamilyUsage> {
+        let usage = Usage::of_children()?;
+        Some(FamilyUsage {
+            cpu_ns: usage.user_ns + usage.system_ns,
+            user_ns: usage.user_ns,
+            system_ns: usage.system_ns,
+        })
+    }
+
+    pub(super) fn usage(_family: &[Descendant]) -> Option<FamilyUsage> {
+        waited_for()
+    }
+}
+
+#[cfg(not(unix))]
+mod os {
+    use super::{Descendant, FamilyUsage};
+
+    pub(super) fn has_children() -> bool {
+        false
+    }
+
+    pub(super) fn descendants() -> Vec<Descendant> {
+        Vec::new()
+    }
+
+    pub(super) fn waited_for() -> Option<FamilyUsage> {
+        None
+    }
+
+    pub(super) fn usage(_family: &[Descendant]) -> Option<FamilyUsage> {
+        None
+    }
+}

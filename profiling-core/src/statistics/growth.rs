@@ -1,0 +1,106 @@
+//! Whether something grows with every execution.
+
+/// How fast something grows, per execution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth {
+    /// The slope of the line of least squares.
+    pub slope: f64,
+    /// The lower end of its 95% interval.
+    pub low: f64,
+    /// The upper end of its 95% interval.
+    pub high: f64,
+}
+
+/// The fewest executions that can have grown for it to be called growth.
+const FEWEST: usize = 3;
+
+impl Growth {
+    /// The growth of a sum of which `steps` are the changes, in order; `None` where it doesn't grow.
+    ///
+    /// It grows if both halves have added to it, at least three steps were up, and the slope's interval
+    /// is above zero. So a cache that fills and then stays, and what comes and goes, are no growth; a
+    /// collection whose capacity doubles ever more rarely is.
+    ///
+    /// ```
+    /// use profiling_core::statistics::Growth;
+    ///
+    /// let growth = Growth::of(&[1024; 10]).expect("it grows");
+    /// assert!((growth.slope - 1024.0).abs() < 1e-6);
+    /// assert_eq!(Growth::of(&[4096, 0, 0, 0, 0, 0]), None);
+    /// ```
+    #[must_use]
+    pub fn of(steps: &[i64]) -> Option<Self> {
+        let (first, second) = steps.split_at(steps.len() / 2);
+        let rises = steps.iter().filter(|&&step| step > 0).count();
+        if rises < FEWEST || first.iter().sum::<i64>() <= 0 || second.iter().sum::<i64>() <= 0 {
+            return None;
+        }
+        let sums = steps.iter().scan(0.0, |sum, &step| {
+            *sum += step as f64;
+            Some(*sum)
+        });
+        Some(Self::line(&sums.collect::<Vec<f64>>())).filter(|growth| growth.low > 0.0)
+    }
+
+    /// The line of least squares through points at 0, 1, 2, …; at least three of them.
+    fn line(points: &[f64]) -> Self {
+        let count = points.len() as f64;
+        let middle = (count - 1.0) / 2.0;
+        let mean = points.iter().sum::<f64>() / count;
+        let spread: f64 = (0..points.len()).map(|at| (at as f64 - middle).powi(2)).sum();
+        let common: f64 = points.iter().enumerate().map(|(at, point)| (at as f64 - middle) * (point - mean)).sum();
+        let slope = common / spread;
+        let off = |(at, point): (usize, &f64)| (point - mean - slope * (at as f64 - middle)).powi(2);
+        let squares: f64 = points.iter().enumerate().map(off).sum();
+        let error = (squares / (count - 2.0) / spread).sqrt();
+        let half = student_t(points.len() - 2) * error;
+        Self { slope, low: slope - half, high: slope + half }
+    }
+}
+
+/// The 97.5th percentile of Student's t distribution, rounded up (any table of it; beyond 30 degrees of
+/// freedom that of 30).
+fn student_t(degrees: usize) -> f64 {
+    const TABLE: [f64; 30] = [
+        12.707, 4.303, 3.183, 2.777, 2.571, 2.447, 2.365, 2.307, 2.263, 2.229, 2.201, 2.179, 2.161, 2.145, 2.132,
+        2.120, 2.110, 2.101, 2.094, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.049, 2.046, 2.043,
+    ];
+    TABLE[degrees.clamp(1, TABLE.len()) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_vec_whose_capacity_doubles_grows() {
+        let growth = Growth::of(&[2 << 20, 0, 4 << 20, 0, 0, 0, 8 << 20, 0, 0, 0]).expect("it does");
+        assert!((1.0..2.0).contains(&(growth.slope / f64::from(1 << 20))), "{growth:?}");
+    }
+
+    #[test]
+    fn what_fills_once_or_comes_and_goes_does_not() {
+        assert_eq!(Growth::of(&[1 << 20, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Growth::of(&[1 << 20, 1 << 20, 1 << 20, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Growth::of(&[64, -64, 64, -64, 64, -64, 64, -64, 64]), None);
+        assert_eq!(Growth::of(&[0; 100]), None);
+        assert_eq!(Growth::of(&[8, 8]), None, "too few to tell");
+        assert_eq!(Growth::of(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_slope_of_equal_steps_is_the_step(step in 1_i64..1 << 40, count in 3_usize..200) {
+            let growth = Growth::of(&vec![step; count]).expect("it grows");
+            prop_assert!((growth.slope / step as f64 - 1.0).abs() < 1e-6);
+            prop_assert!(growth.low <= growth.slope && growth.slope <= growth.high);
+        }
+
+        #[test]
+        fn what_shrinks_does_not_grow(steps in prop::collection::vec(-1000_i64..=0, 0..50)) {
+            prop_assert_eq!(Growth::of(&steps), None);
+        }
+    }
+}
