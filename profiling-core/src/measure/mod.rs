@@ -68,9 +68,10 @@ impl Meter {
         self.closed = None;
         let family = Family::now();
         let rss = self.rss.reset();
+        let queued_ns = self.queue.read();
+        // What is read from here on is counted as read.
         let io = self.io.read_before();
         let heap = AllocationSpan::try_begin();
-        let queued_ns = self.queue.read();
         let usage = Usage::now();
         let cpu = CpuClock::now();
         self.opened = Some(Opened { family, heap, rss, io, usage, queued_ns, cpu, clock: Instant::now() });
@@ -82,9 +83,9 @@ impl Meter {
         let cpu = CpuClock::now();
         let usage = Usage::now();
         let Some(opened) = self.opened.take() else { return };
-        let queued_ns = self.queue.read();
         let heap = opened.heap.map(AllocationSpan::end);
         let io = opened.io.and_then(|before| Some(self.io.read()?.since(&before)));
+        let queued_ns = self.queue.read();
         let spent = usage.zip(opened.usage).map(|(after, before)| after.since(&before));
         let memory = self.rss.read();
         let sample = Sample {
