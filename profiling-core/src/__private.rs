@@ -8,7 +8,8 @@ mod on {
     use std::fmt::{Debug, Display};
 
     pub use crate::job::{
-        Entry, Execution, ExecutionFuture, Failure, JobDescriptor, Outcome, Param, ParamValue, Runtime, SourceLocation,
+        Entry, Execution, ExecutionFuture, Failure, Isolation, JobDescriptor, Outcome, Param, ParamValue, Runtime,
+        SourceLocation,
     };
     #[cfg(not(feature = "linkme"))]
     pub use inventory;

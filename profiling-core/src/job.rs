@@ -36,8 +36,22 @@ pub struct JobDescriptor {
     pub persistent_connections: bool,
     /// Runs only with `--ignored` or `--include-ignored`.
     pub ignore: bool,
+    /// Processes that are started to measure the cold start, the one that measures the samples included;
+    /// 1 or more.
+    pub cold_samples: u32,
+    /// What has a process of its own.
+    pub isolation: Isolation,
     /// How to execute the job.
     pub entry: Entry,
+}
+
+/// What has a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Every case.
+    Case,
+    /// Every sample, with its warm-ups.
+    Sample,
 }
 
 /// A place in the source.
@@ -231,6 +245,8 @@ mod tests {
             stateful: false,
             persistent_connections: false,
             ignore: false,
+            cold_samples: 1,
+            isolation: Isolation::Case,
             entry: Entry::Sync(|_| Ok(())),
         }
     }

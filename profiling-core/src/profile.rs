@@ -27,6 +27,15 @@ pub struct Profile {
     /// be told, because neither resident memory nor the heap could be measured.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<JobProfile>,
+    /// Why the job is taken to be stateful, where it was seen to be; a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stateful_evidence: Vec<String>,
+    /// Why it is taken to have persistent connections, where it was seen to; a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connection_evidence: Vec<String>,
+    /// How much other programs disturbed the noisiest of the cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// The cases that were measured, in the order of the attribute.
     pub cases: Vec<CaseProfile>,
     /// Cases of the job that no run has measured yet; with any, the summary is no basis for advice.
@@ -60,9 +69,74 @@ pub struct CaseProfile {
     /// Every other figure that was measured, by the name it has in [`Sample`].
     #[serde(flatten)]
     pub figures: Figures,
-    /// The first steps of the worker.
+    /// The most memory of the worker and all processes that the job has started together. Absent where none
+    /// was seen running: `peak_rss_bytes` is then all there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_peak: Option<TreePeak>,
+    /// How many more file descriptors were open after the last execution than before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_descriptors_left_open: Option<i64>,
+    /// The first steps of the worker; with several fresh workers, the medians.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_start: Option<ColdStart>,
+    /// The first steps of each of several fresh workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cold_starts: Vec<ColdStart>,
+    /// How much other programs disturbed the measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
+}
+
+/// What was seen beside the samples of a case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The first steps of each fresh worker.
+    pub cold_starts: Vec<ColdStart>,
+    /// See [`CaseProfile::tree_peak`].
+    pub tree_peak: Option<TreePeak>,
+    /// See [`CaseProfile::file_descriptors_left_open`].
+    pub file_descriptors_left_open: Option<i64>,
+    /// The share of the machine's CPU time that its host gave to others, in thousandths.
+    pub steal_permille: Option<u64>,
+}
+
+/// The peak memory of a tree of processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreePeak {
+    /// The peak.
+    pub bytes: u64,
+    /// How it was found.
+    pub method: TreePeakMethod,
+}
+
+/// How the peak memory of a tree of processes was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreePeakMethod {
+    /// The kernel kept it, for a control group of the worker's own.
+    Cgroup,
+    /// The largest sum of the processes' proportional set sizes, looked at every few milliseconds.
+    Sampled,
+}
+
+/// How much other programs disturbed a measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// The verdict.
+    pub grade: Grade,
+    /// What it rests on; a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+}
+
+/// Whether figures can be compared with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// They can.
+    Quiet,
+    /// They show the neighbours, too.
+    Noisy,
 }
 
 /// Summaries of the figures of [`Sample`]; absent where any sample lacks the figure.
@@ -165,6 +239,9 @@ pub struct Environment {
     /// The commit that was checked out, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_commit: Option<String>,
+    /// What the measurement itself adds to the wall-clock time of each execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement_overhead_ns: Option<u64>,
 }
 
 /// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
@@ -190,22 +267,42 @@ impl Environment {
 impl CaseProfile {
     /// Summarises the samples of a case; `None` without samples.
     #[must_use]
-    pub fn of(params: Params, samples: &[Sample], cold_start: Option<ColdStart>) -> Option<Self> {
+    pub fn of(params: Params, samples: &[Sample], circumstances: &Circumstances) -> Option<Self> {
+        let cold_starts = &circumstances.cold_starts;
         let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
         Some(Self {
             params,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             wall_ns: Summary::of(&wall)?,
             figures: Figures::of(samples),
-            cold_start,
+            tree_peak: circumstances.tree_peak,
+            file_descriptors_left_open: circumstances.file_descriptors_left_open,
+            cold_start: ColdStart::median(cold_starts),
+            cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
+            noise: Noise::of(samples, circumstances.steal_permille),
         })
     }
 
-    /// The largest peak of resident memory; of the heap where resident memory was not measured.
+    /// The largest peak of resident memory, child processes included; of the heap where resident memory was not measured.
     #[must_use]
     pub fn peak_memory_bytes(&self) -> Option<u64> {
-        let peak = self.figures.peak_rss_bytes.or(self.figures.peak_heap_bytes)?;
-        Some(peak.max)
+        let peak = self.figures.peak_rss_bytes.or(self.figures.peak_heap_bytes)?.max;
+        Some(self.tree_peak.map_or(peak, |tree| tree.bytes.max(peak)))
+    }
+}
+
+impl ColdStart {
+    /// The medians, the larger one of two in the middle.
+    fn median(cold_starts: &[Self]) -> Option<Self> {
+        let median = |figure: fn(&Self) -> u64| {
+            let mut figures: Vec<u64> = cold_starts.iter().map(figure).collect();
+            figures.sort_unstable();
+            figures.get(figures.len() / 2).copied()
+        };
+        Some(Self {
+            startup_ns: median(|cold| cold.startup_ns)?,
+            first_execution_ns: median(|cold| cold.first_execution_ns)?,
+        })
     }
 }
 
@@ -247,7 +344,7 @@ mod tests {
 
     fn case(wall_ns: u64, peak_rss_bytes: Option<u64>, samples: usize) -> CaseProfile {
         let sample = Sample { wall_ns, peak_rss_bytes, peak_heap_bytes: Some(5), ..Sample::default() };
-        CaseProfile::of(Params::new(), &vec![sample; samples], None).expect("samples")
+        CaseProfile::of(Params::new(), &vec![sample; samples], &Circumstances::default()).expect("samples")
     }
 
     #[test]

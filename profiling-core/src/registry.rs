@@ -105,7 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::job::{Entry, SourceLocation};
+    use crate::job::{Entry, Isolation, SourceLocation};
 
     const fn job(name: &'static str, id: Option<u32>, function: &'static str, line: u32) -> JobDescriptor {
         JobDescriptor {
@@ -121,6 +121,8 @@ mod tests {
             stateful: false,
             persistent_connections: false,
             ignore: false,
+            cold_samples: 1,
+            isolation: Isolation::Case,
             entry: Entry::Sync(|_| Ok(())),
         }
     }

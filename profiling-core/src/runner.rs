@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::job::{Case, Entry, Execution, Failure, Runtime};
 use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
-use crate::profile::{CaseProfile, Params};
+use crate::profile::{CaseProfile, Circumstances, Params};
 use crate::sample::Sample;
 use crate::tangle::{JobProfile, ProfilingError};
 
@@ -33,17 +33,22 @@ impl CaseRunner {
     /// Makes everything that stays the same over all executions: the meter, the runtime of an async
     /// job with its threads started and idle.
     pub fn new(case: Case) -> io::Result<Self> {
+        Self::from_execution(case, 0)
+    }
+
+    /// Like [`new`](Self::new), with another number for the first execution.
+    pub fn from_execution(case: Case, number: u64) -> io::Result<Self> {
         record_panics();
         let runtime = match case.job.entry {
             Entry::Sync(_) => None,
             Entry::Async { runtime, .. } => Some(start_runtime(runtime)?),
         };
-        let execution = Execution::new(0, case.levels(), Meter::new());
+        let execution = Execution::new(number, case.levels(), Meter::new());
         Ok(Self { entry: case.job.entry, runtime, execution, retained: 0 })
     }
 
     /// The next execution: builds the inputs, measures the call, verifies, drops inputs and output.
-    /// The first is number 0. Where the job leaves processes running, waits for them up to a second.
+    /// Where the job leaves processes running, waits for them up to a second.
     pub fn execute(&mut self) -> Result<Sample, Failure> {
         self.execute_noting(&mut || ())
     }
@@ -328,16 +333,16 @@ where
 }
 
 fn summarise(samples: &[Sample]) -> Result<JobProfile, ProfilingError> {
-    CaseProfile::of(Params::new(), samples, None).and_then(|case| JobProfile::of(&[case], false, false)).ok_or_else(
-        || {
+    CaseProfile::of(Params::new(), samples, &Circumstances::default())
+        .and_then(|case| JobProfile::of(&[case], false, false))
+        .ok_or_else(|| {
             ProfilingError::InvalidConfiguration(
                 "peak memory can't be measured here: the platform doesn't tell resident memory. Count the heap: \
                  `#[global_allocator] static ALLOCATOR: profiling_core::CountingAllocator = \
                  profiling_core::CountingAllocator::system();`"
                     .to_owned(),
             )
-        },
-    )
+        })
 }
 
 #[cfg(test)]

@@ -29,11 +29,20 @@ pub(crate) struct Arguments {
     pub(crate) teardown: Option<Expr>,
     pub(crate) runtime: Option<Placed<Flavor>>,
     pub(crate) worker_threads: Option<Placed<usize>>,
+    pub(crate) cold_samples: u32,
+    pub(crate) isolation: Isolation,
     pub(crate) flags: Flags,
     pub(crate) krate: Option<Path>,
     /// Where the execution's number is mentioned, it has to be bound.
     pub(crate) mentions_run: bool,
     seen: Vec<Keyword>,
+}
+
+/// What has a process of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Isolation {
+    Case,
+    Sample,
 }
 
 /// The arguments that stand alone.
@@ -97,11 +106,13 @@ enum Keyword {
     Stateful,
     PersistentConnections,
     Ignore,
+    ColdSamples,
+    Isolation,
     Crate,
 }
 
 /// Every argument: its name, and how it is written.
-const ARGUMENTS: [(Keyword, &str, &str); 16] = [
+const ARGUMENTS: [(Keyword, &str, &str); 18] = [
     (Keyword::Id, "id", "id = 0"),
     (Keyword::Name, "name", "name = \"square\""),
     (Keyword::Samples, "samples", "samples = 10"),
@@ -117,6 +128,8 @@ const ARGUMENTS: [(Keyword, &str, &str); 16] = [
     (Keyword::Stateful, "stateful", "stateful"),
     (Keyword::PersistentConnections, "persistent_connections", "persistent_connections"),
     (Keyword::Ignore, "ignore", "ignore"),
+    (Keyword::ColdSamples, "cold_samples", "cold_samples = 1"),
+    (Keyword::Isolation, "isolation", "isolation = \"sample\""),
     (Keyword::Crate, "crate", "crate = path::to::profiling_core"),
 ];
 
@@ -138,6 +151,8 @@ impl Default for Arguments {
             teardown: None,
             runtime: None,
             worker_threads: None,
+            cold_samples: 1,
+            isolation: Isolation::Case,
             flags: Flags::default(),
             krate: None,
             mentions_run: false,
@@ -188,6 +203,8 @@ impl Arguments {
                 let threads: u32 = value.number(1)?;
                 self.worker_threads = Some(value.placed(threads as usize));
             }
+            Keyword::ColdSamples => self.cold_samples = value.number(1)?,
+            Keyword::Isolation => self.isolation = value.isolation()?,
             Keyword::Stateful => self.flags.stateful = value.flag()?,
             Keyword::PersistentConnections => self.flags.persistent_connections = value.flag()?,
             Keyword::Ignore => self.flags.ignore = value.flag()?,
@@ -304,6 +321,15 @@ impl Value<'_> {
             "current_thread" => Ok(Flavor::CurrentThread),
             "multi_thread" => Ok(Flavor::MultiThread),
             _ => Err(Error::new(text.span(), "the runtime is `\"multi_thread\"` or `\"current_thread\"`")),
+        }
+    }
+
+    fn isolation(&self) -> Result<Isolation> {
+        let text = self.text()?;
+        match text.value().as_str() {
+            "case" => Ok(Isolation::Case),
+            "sample" => Ok(Isolation::Sample),
+            _ => Err(Error::new(text.span(), "a process is for a `\"case\"` or for a `\"sample\"`")),
         }
     }
 

@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::arguments::{Arguments, Check, Flags, Integer, Param, Values};
+use crate::arguments::{Arguments, Check, Flags, Integer, Isolation, Param, Values};
 use crate::errors::Errors;
 use crate::function::{Function, Returns};
 use crate::job::{Entry, Job};
@@ -67,6 +67,11 @@ impl<'a> Registration<'a> {
         let Arguments { samples, warmup, flags: Flags { stateful, persistent_connections, ignore }, .. } = arguments;
         let (seconds, nanoseconds) = (arguments.timeout.as_secs(), arguments.timeout.subsec_nanos());
         let (params, cases) = (self.params(), self.cases());
+        let cold_samples = arguments.cold_samples;
+        let isolation = match arguments.isolation {
+            Isolation::Case => quote_spanned!(self.span=> Case),
+            Isolation::Sample => quote_spanned!(self.span=> Sample),
+        };
         let entry = self.entry();
         quote_spanned! {self.span=>
             #private::JobDescriptor {
@@ -82,6 +87,8 @@ impl<'a> Registration<'a> {
                 stateful: #stateful,
                 persistent_connections: #persistent_connections,
                 ignore: #ignore,
+                cold_samples: #cold_samples,
+                isolation: #private::Isolation::#isolation,
                 entry: #entry,
             }
         }

@@ -47,6 +47,8 @@ use proc_macro::TokenStream;
 /// | `teardown(expr)` | none | done after each execution, a failed one too, once inputs that `args` made and the output are dropped; not after a panic |
 /// | `runtime = "multi_thread"` | `"multi_thread"` | the tokio runtime of an async job, or `"current_thread"` |
 /// | `worker_threads = N` | one per logical CPU | threads of the multi-thread runtime, 1 or more |
+/// | `cold_samples = N` | 1 | processes that are started to measure the cold start, the one that measures the samples included, 1 or more |
+/// | `isolation = "sample"` | `"case"` | whether every sample has a process of its own, with its own warm-ups, or every case |
 /// | `stateful` | detected | the job keeps state between executions; also `stateful = true` or `false` |
 /// | `persistent_connections` | detected | the job needs connections that outlive an execution; also with `= true` or `= false` |
 /// | `ignore` | no | the job runs only with `--ignored` or `--include-ignored`; also with `= true` or `= false` |

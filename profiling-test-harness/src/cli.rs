@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     pub samples: Option<u32>,
     pub warmup: Option<u32>,
     pub timeout: Option<Duration>,
+    pub cold_samples: Option<u32>,
+    /// Store no profile of a case that other programs disturbed.
+    pub quiet_machine: bool,
     pub out: Option<PathBuf>,
     pub in_process: bool,
 }
@@ -91,6 +94,14 @@ fn own(command: Command) -> Command {
         .arg(
             option("timeout", "DURATION", "The longest that one execution may take, with a unit: 500ms, 30s, 2m")
                 .value_parser(duration),
+        )
+        .arg(
+            option("cold-samples", "N", "Fresh processes per case whose start is measured, for all jobs")
+                .value_parser(samples),
+        )
+        .arg(
+            option("quiet-machine", "", "Fail a job rather than store its profile if other programs disturbed it")
+                .action(ArgAction::SetTrue),
         )
         .arg(
             option("out", "DIR", "Store the profiles here, rather than in the target directory")
@@ -229,6 +240,8 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         test_threads: matches.contains_id("test-threads"),
         samples: number("samples", samples)?,
         warmup: number("warmup", warmup)?,
+        cold_samples: number("cold-samples", samples)?,
+        quiet_machine: matches.get_flag("quiet-machine") || environment.flag(&twin("quiet-machine")),
         timeout: match matches.get_one("timeout") {
             Some(&timeout) => Some(timeout),
             None => environment.option("timeout", duration)?,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
+use profiling_core::measure::Meter;
 use profiling_core::profile::Environment;
 
 use crate::Host;
@@ -23,6 +24,7 @@ pub(crate) fn describe(host: &Host) -> Environment {
         opt_level: host.opt_level.unwrap_or(env!("PROFILING_OPT_LEVEL")).to_owned(),
         debug_assertions: host.debug_assertions,
         git_commit: git_commit(Path::new(host.manifest_dir)),
+        measurement_overhead_ns: Meter::new().overhead_ns(),
     }
 }
 

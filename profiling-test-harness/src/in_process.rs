@@ -18,12 +18,12 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
     let mut samples = Vec::new();
     for number in 0..u64::from(plan.warmup) + u64::from(plan.samples) {
-        let phase = Phase::Execution { number, warmup: plan.warmup };
+        let phase = Phase::Execution { number, sample: number.checked_sub(plan.warmup.into()) };
         let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 })?;
         if number >= u64::from(plan.warmup) {
             samples.push(sample);
         }
         progress(number + 1);
     }
-    Ok(Measured { samples, cold_start: None })
+    Ok(Measured { samples, ..Measured::default() })
 }

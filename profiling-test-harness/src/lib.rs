@@ -28,6 +28,7 @@
 //! | humantime | durations and dates as people write them |
 //! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
+//! | tempfile | a temporary directory for each worker |
 //! | thiserror | error types |
 
 #![forbid(unsafe_code)]
@@ -42,13 +43,16 @@ mod clock;
 mod descendants;
 mod environment;
 mod events;
+mod files;
 mod in_process;
 mod report;
 mod selection;
 mod session;
 mod shelf;
 mod signals;
+mod steal;
 mod supervisor;
+mod watch;
 mod wire;
 mod worker;
 

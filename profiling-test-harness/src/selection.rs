@@ -60,7 +60,7 @@ impl Selection {
 mod tests {
     use std::time::Duration;
 
-    use profiling_core::job::{Entry, Param, ParamValue, SourceLocation};
+    use profiling_core::job::{Entry, Isolation, Param, ParamValue, SourceLocation};
 
     use super::*;
 
@@ -83,6 +83,8 @@ mod tests {
             stateful: false,
             persistent_connections: false,
             ignore,
+            cold_samples: 1,
+            isolation: Isolation::Case,
             entry: Entry::Sync(|_| Ok(())),
         }
     }

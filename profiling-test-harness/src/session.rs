@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
 use profiling_core::job::{Case, ParamValue};
-use profiling_core::profile::{CaseProfile, Environment, Params};
+use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
 use profiling_core::store::StoreError;
 use thiserror::Error;
@@ -109,7 +109,7 @@ fn measure(
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Vec<CaseReport>, SessionError> {
-    let mut supervisor = Supervisor::new(!arguments.no_capture)?;
+    let mut supervisor = Supervisor::new(!arguments.no_capture, &shelf.writes_to())?;
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
     let mut run =
@@ -123,6 +123,14 @@ pub(crate) struct JobOutcome<'a> {
     pub selected: &'a Selected,
     /// Every case that ran, with its samples where it passed.
     pub runs: &'a [(CaseReport, Option<Measured>)],
+}
+
+impl JobOutcome<'_> {
+    /// Whether noise is all that is wrong.
+    pub(crate) fn only_noise(&self) -> bool {
+        let mut failures = self.runs.iter().filter_map(|(report, _)| report.result.as_ref().err());
+        failures.all(|failure| failure.phase == Phase::Noise)
+    }
 }
 
 /// Runs a case; told which one comes next, and what to call after every execution.
@@ -146,7 +154,10 @@ fn execute(
             let next = plans.get(reports.len() + runs.len() + 1);
             progress.begin(plan);
             let ran = run(plan, next, &mut |ended| progress.executed(plan, ended));
-            let (report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
+            let (mut report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
+            if arguments.quiet_machine {
+                refuse_noise(&mut report);
+            }
             progress.end(&report);
             runs.push((report, measured));
         }
@@ -172,18 +183,29 @@ fn plan(case: Case, arguments: &Arguments) -> CasePlan {
         warmup: arguments.warmup.unwrap_or(case.job.warmup),
         samples: arguments.samples.unwrap_or(case.job.samples),
         timeout: arguments.timeout.unwrap_or(case.job.timeout),
+        cold_samples: arguments.cold_samples.unwrap_or(case.job.cold_samples),
+        isolation: case.job.isolation,
     }
 }
 
 fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
     let (result, measured) = match ran.result {
         Ok(measured) => {
-            let profile = CaseProfile::of(params(case), &measured.samples, measured.cold_start);
+            let profile = CaseProfile::of(params(case), &measured.samples, &measured.circumstances);
             (Ok(profile.expect("a case that passed has samples")), Some(measured))
         }
         Err(failure) => (Err(failure), None),
     };
     (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
+}
+
+/// Fails a case that other programs disturbed.
+fn refuse_noise(report: &mut CaseReport) {
+    let noise = report.result.as_ref().ok().and_then(|profile| profile.noise.as_ref());
+    if let Some(noise) = noise.filter(|noise| noise.grade == Grade::Noisy) {
+        let reason = format!("the machine was noisy, and no profile is stored: {}", noise.why.join("; "));
+        report.result = Err(CaseFailure { phase: Phase::Noise, reason });
+    }
 }
 
 /// A case's parameters, as they stand in profiles.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use profiling_core::evidence::Evidence;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
@@ -49,11 +50,20 @@ impl Shelf {
         self.store.directory()
     }
 
-    /// Stores what came of a job. One that failed loses the profile of an earlier, better day at once,
+    /// The places that a run writes to.
+    pub(crate) fn writes_to(&self) -> Vec<PathBuf> {
+        let files = self.also_in.iter().map(|directory| directory.join("blueprint-profiles.json"));
+        let own =
+            [self.store.root().to_owned(), self.store.profiling_directory(), self.store.blueprint_profiles_path()];
+        own.into_iter().chain(files).collect()
+    }
+
+    /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an earlier, better day at once,
     /// in every file.
     pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, environment: &Environment) {
         let kept = match Fresh::of(outcome) {
             Some(fresh) => self.save(outcome, fresh, environment),
+            None if outcome.only_noise() => Ok(()),
             None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
         };
         self.note(kept);
@@ -99,12 +109,13 @@ impl Shelf {
 struct Fresh {
     cases: Vec<CaseProfile>,
     samples: Vec<SampleRecord>,
+    evidence: Evidence,
 }
 
 impl Fresh {
     /// `None` where a case failed.
     fn of(outcome: &JobOutcome<'_>) -> Option<Self> {
-        let mut fresh = Self { cases: Vec::new(), samples: Vec::new() };
+        let mut fresh = Self { cases: Vec::new(), samples: Vec::new(), evidence: Evidence::default() };
         for (report, measured) in outcome.runs {
             let (Ok(case), Some(measured)) = (&report.result, measured) else { return None };
             let records = (0..).zip(&measured.samples);
@@ -114,6 +125,7 @@ impl Fresh {
                 figures,
             }));
             fresh.cases.push(case.clone());
+            fresh.evidence.add(measured.evidence.clone());
         }
         Some(fresh)
     }
@@ -128,10 +140,15 @@ fn merge(
     stored: Option<StoredJob>,
     environment: &Environment,
 ) -> StoredJob {
-    if let Some((profile, samples)) = stored {
+    if let Some((mut profile, samples)) = stored {
         let is_new = |params: &Params| !fresh.cases.iter().any(|case| case.params == *params);
-        let cases: Vec<CaseProfile> = profile.cases.into_iter().filter(|case| is_new(&case.params)).collect();
+        let cases: Vec<CaseProfile> = profile.cases.drain(..).filter(|case| is_new(&case.params)).collect();
         let samples: Vec<SampleRecord> = samples.into_iter().filter(|sample| is_new(&sample.params)).collect();
+        if !cases.is_empty() {
+            // It isn't known which of the cases showed it.
+            let Profile { stateful_evidence: stateful, connection_evidence: connections, .. } = profile;
+            fresh.evidence.add(Evidence { stateful, connections });
+        }
         fresh.cases.extend(cases);
         fresh.samples.extend(samples);
     }
@@ -148,7 +165,14 @@ fn merge(
         job: job.name.to_owned(),
         id: job.id,
         source: Source { file: job.source.file.to_owned(), line: job.source.line },
-        summary: JobProfile::of(&fresh.cases, job.stateful, job.persistent_connections),
+        summary: JobProfile::of(
+            &fresh.cases,
+            job.stateful || !fresh.evidence.stateful.is_empty(),
+            job.persistent_connections || !fresh.evidence.connections.is_empty(),
+        ),
+        stateful_evidence: fresh.evidence.stateful,
+        connection_evidence: fresh.evidence.connections,
+        noise: fresh.cases.iter().filter_map(|case| case.noise.as_ref()).max_by_key(|noise| noise.grade).cloned(),
         missing_cases: missing_cases.collect(),
         cases: fresh.cases,
         environment: environment.clone(),
@@ -182,7 +206,8 @@ fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
 mod tests {
     use std::time::Duration;
 
-    use profiling_core::job::{Case, Entry, Param, ParamValue, SourceLocation};
+    use profiling_core::job::{Case, Entry, Isolation, Param, ParamValue, SourceLocation};
+    use profiling_core::profile::Circumstances;
     use profiling_core::sample::Sample;
 
     use super::*;
@@ -201,6 +226,8 @@ mod tests {
         stateful: false,
         persistent_connections: false,
         ignore: false,
+        cold_samples: 1,
+        isolation: Isolation::Case,
         entry: Entry::Sync(|_| Ok(())),
     };
 
@@ -217,6 +244,7 @@ mod tests {
             opt_level: String::new(),
             debug_assertions: false,
             git_commit: Some(commit.to_owned()),
+            measurement_overhead_ns: None,
         }
     }
 
@@ -227,8 +255,8 @@ mod tests {
             SampleRecord { params: params.clone(), sample: 0, figures },
             SampleRecord { params: params.clone(), sample: 1, figures },
         ];
-        let cases = vec![CaseProfile::of(params, &[figures, figures], None).expect("samples")];
-        Fresh { cases, samples }
+        let cases = vec![CaseProfile::of(params, &[figures, figures], &Circumstances::default()).expect("samples")];
+        Fresh { cases, samples, evidence: Evidence::default() }
     }
 
     #[test]

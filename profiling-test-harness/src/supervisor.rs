@@ -6,23 +6,38 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use profiling_core::job::Case;
+use profiling_core::evidence::Evidence;
+use profiling_core::job::{Case, Isolation};
+use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::nanoseconds;
-use profiling_core::profile::ColdStart;
+use profiling_core::profile::{Circumstances, ColdStart, TreePeak, TreePeakMethod};
 use profiling_core::sample::Sample;
+use tempfile::TempDir;
 
 use crate::capture::Capture;
 use crate::channel::Upper;
 use crate::clock;
 use crate::descendants;
 use crate::events::{Event, Events, Stream};
+use crate::files::Files;
 use crate::signals;
+use crate::steal::Ticks;
+use crate::watch::Watch;
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
 
 /// How long a worker may take to get ready, where the job's own timeout is shorter.
 const STARTUP: Duration = Duration::from_secs(10);
 /// How long a worker may take to exit after its last message.
 const EXIT: Duration = Duration::from_secs(5);
+/// How long a worker may take to look at what its executions have left behind, where the job's own
+/// timeout is shorter.
+const LOOK: Duration = Duration::from_secs(10);
+/// What tells a process where to put temporary files.
+#[cfg(unix)]
+const TEMPORARY_DIRECTORY: [&str; 1] = ["TMPDIR"];
+/// What tells a process where to put temporary files.
+#[cfg(not(unix))]
+const TEMPORARY_DIRECTORY: [&str; 2] = ["TMP", "TEMP"];
 /// How long to wait for the pipe of an exiting worker to close before looking at the worker itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -33,6 +48,49 @@ pub(crate) struct CasePlan {
     pub warmup: u32,
     pub samples: u32,
     pub timeout: Duration,
+    /// Fresh workers whose start is measured.
+    pub cold_samples: u32,
+    pub isolation: Isolation,
+}
+
+/// What one worker is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Round {
+    /// The number of its first execution.
+    first: u64,
+    warmup: u32,
+    samples: u32,
+    /// The number of its first sample.
+    first_sample: u64,
+    /// It is started for its start alone.
+    cold: bool,
+}
+
+impl CasePlan {
+    /// How many executions there are in all workers that measure samples.
+    pub(crate) fn executions(&self) -> u64 {
+        let (warmup, samples) = (u64::from(self.warmup), u64::from(self.samples));
+        match self.isolation {
+            Isolation::Case => warmup + samples,
+            Isolation::Sample => (warmup + 1) * samples,
+        }
+    }
+
+    fn first_round(&self) -> Round {
+        let samples = if self.isolation == Isolation::Case { self.samples } else { 1 };
+        Round { first: 0, warmup: self.warmup, samples, first_sample: 0, cold: false }
+    }
+
+    /// What the workers do, one after the other.
+    fn rounds(&self) -> impl Iterator<Item = Round> {
+        let first = self.first_round();
+        let workers = self.samples / first.samples;
+        let each = u64::from(first.warmup) + u64::from(first.samples);
+        let measuring =
+            (0..u64::from(workers)).map(move |number| Round { first: number * each, first_sample: number, ..first });
+        let cold = Round { warmup: 0, samples: 1, cold: true, ..first };
+        measuring.chain((workers..self.cold_samples).map(move |_| cold))
+    }
 }
 
 /// What came of a case.
@@ -44,10 +102,36 @@ pub(crate) struct CaseRun {
 }
 
 /// The figures of a case whose executions all ended well.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub samples: Vec<Sample>,
-    pub cold_start: Option<ColdStart>,
+    pub circumstances: Circumstances,
+    pub evidence: Evidence,
+}
+
+impl CaseRun {
+    /// Both rounds of one case, of which the first has passed. What was printed is that of the first, or
+    /// of the one that failed.
+    fn and(self, later: Self) -> Self {
+        match (self.result, later.result) {
+            (Ok(mut measured), Ok(more)) => {
+                measured.add(more);
+                Self { result: Ok(measured), stdout: self.stdout, stderr: self.stderr }
+            }
+            (_, result) => Self { result, ..later },
+        }
+    }
+}
+
+impl Measured {
+    fn add(&mut self, more: Self) {
+        self.samples.extend(more.samples);
+        self.evidence.add(more.evidence);
+        let (whole, more) = (&mut self.circumstances, more.circumstances);
+        whole.cold_starts.extend(more.cold_starts);
+        whole.tree_peak = whole.tree_peak.into_iter().chain(more.tree_peak).max_by_key(|peak| peak.bytes);
+        whole.file_descriptors_left_open = whole.file_descriptors_left_open.max(more.file_descriptors_left_open);
+    }
 }
 
 /// Why and when a case failed.
@@ -62,23 +146,22 @@ pub(crate) struct CaseFailure {
 pub(crate) enum Phase {
     /// Before the first execution.
     Startup,
-    /// During the execution of this number, from 0, of which so many are warm-ups.
-    Execution { number: u64, warmup: u32 },
+    /// During the execution of this number, from 0, for the sample of that number; for none, a warm-up.
+    Execution { number: u64, sample: Option<u64> },
     /// After the last execution.
     Exit,
+    /// All went well, but other programs disturbed the measurement.
+    Noise,
 }
 
 impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::Startup => write!(f, "before the first execution"),
-            Self::Execution { number, warmup } if number < u64::from(warmup) => {
-                write!(f, "in execution {number} (a warm-up)")
-            }
-            Self::Execution { number, warmup } => {
-                write!(f, "in execution {number} (sample {})", number - u64::from(warmup))
-            }
+            Self::Execution { number, sample: None } => write!(f, "in execution {number} (a warm-up)"),
+            Self::Execution { number, sample: Some(sample) } => write!(f, "in execution {number} (sample {sample})"),
             Self::Exit => write!(f, "after the last execution"),
+            Self::Noise => write!(f, "in its measurement"),
         }
     }
 }
@@ -88,7 +171,8 @@ impl std::fmt::Display for Phase {
 pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
-    /// The worker of the case that comes next, which gets ready and waits.
+    files: Files,
+    /// The worker that comes next, which gets ready and waits.
     spare: Option<Worker>,
 }
 
@@ -96,6 +180,8 @@ pub(crate) struct Supervisor {
 #[derive(Debug)]
 struct Worker {
     case: Case,
+    round: Round,
+    temporary: TempDir,
     child: Child,
     channel: Upper,
     events: Events,
@@ -110,71 +196,109 @@ struct Started {
 }
 
 impl Supervisor {
-    /// `capture`: keep what workers print, rather than let it pass through.
-    pub(crate) fn new(capture: bool) -> io::Result<Self> {
+    /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
+    /// itself writes.
+    pub(crate) fn new(capture: bool, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
-        Ok(Self { executable: std::env::current_exe()?, capture, spare: None })
+        Ok(Self { executable: std::env::current_exe()?, capture, files: Files::watch(ours)?, spare: None })
     }
 
-    /// Runs a case, calling `progress` after every execution with how many have ended. Once it has
-    /// ended well, the worker of the case that is to be run `next` is started: it gets ready while this
-    /// one exits and the caller deals with its figures.
+    /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
+    /// has ended well, the one that comes after it, which may be that of the case to be run `next`, is
+    /// started: it gets ready while this one exits and the caller deals with its figures.
     pub(crate) fn run(
         &mut self,
         plan: &CasePlan,
         next: Option<&CasePlan>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let Worker { mut child, channel, events, started, .. } = self.worker(plan)?;
+        let begin = Ticks::now();
+        let mut rounds = plan.rounds().peekable();
+        let mut whole: Option<CaseRun> = None;
+        let mut ended_before = 0;
+        while let Some(round) = rounds.next() {
+            let then = rounds.peek().map(|round| (plan.case, *round));
+            let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
+            let run = self.run_round(plan, round, then, &mut |ended| progress(ended_before + ended))?;
+            ended_before += u64::from(round.warmup) + u64::from(round.samples);
+            whole = Some(match whole {
+                Some(whole) => whole.and(run),
+                None => run,
+            });
+            if whole.as_ref().is_some_and(|whole| whole.result.is_err()) {
+                break;
+            }
+        }
+        let mut whole = whole.ok_or_else(|| io::Error::other("no worker was planned"))?;
+        if let Ok(measured) = &mut whole.result {
+            let stolen = Ticks::now().zip(begin).and_then(|(now, begin)| now.stolen_permille_since(begin));
+            measured.circumstances.steal_permille = stolen;
+        }
+        Ok(whole)
+    }
+
+    fn run_round(
+        &mut self,
+        plan: &CasePlan,
+        round: Round,
+        then: Option<(Case, Round)>,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<CaseRun> {
+        let Worker { mut child, channel, events, started, temporary, .. } = self.worker(plan.case, round)?;
         channel.release();
-        let mut conversation = Conversation::new(*plan, events, started);
+        let mut conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id()));
         let ending = conversation.follow(progress);
-        if let (Ok(Ending::Said), None, Some(next)) = (&ending, &conversation.failure, next)
+        if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
         {
             // Where it can't be started, the next call says why.
-            self.spare = self.start(next).ok();
+            self.spare = self.start(case, round).ok();
         }
         let ending = ending.and_then(|ending| Ok((ending, conversation.await_exit(&mut child, ending)?)));
         // Whatever went wrong here, no process may be left behind.
         let _ = child.kill();
         let _ = child.wait();
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
+        let files = self.files.left(temporary);
         let (ending, status) = ending?;
         conversation.drain()?;
-        Ok(conversation.judge(ending, status))
+        Ok(conversation.judge(ending, status, &files))
     }
 
-    /// The worker that is waiting for this plan, or a new one.
-    fn worker(&mut self, plan: &CasePlan) -> io::Result<Worker> {
+    /// The worker that is waiting to do this, or a new one.
+    fn worker(&mut self, case: Case, round: Round) -> io::Result<Worker> {
         match self.spare.take() {
-            Some(spare) if spare.is_for(plan) => Ok(spare),
+            Some(spare) if spare.is_for(case, round) => Ok(spare),
             spare => {
                 spare.into_iter().for_each(Worker::end);
-                self.start(plan)
+                self.start(case, round)
             }
         }
     }
 
-    fn start(&self, plan: &CasePlan) -> io::Result<Worker> {
+    fn start(&self, case: Case, round: Round) -> io::Result<Worker> {
         let assignment = Assignment {
-            job: plan.case.job.name.to_owned(),
-            case: plan.case.index,
-            warmup: plan.warmup,
-            samples: plan.samples,
+            job: case.job.name.to_owned(),
+            case: case.index,
+            first: round.first,
+            warmup: round.warmup,
+            samples: round.samples,
             supervisor: std::process::id(),
         };
+        let temporary = self.files.temporary_directory()?;
         let (channel, worker_end) = Upper::open()?;
         let output = || if self.capture { Stdio::piped() } else { Stdio::inherit() };
-        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
-        let mut child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        command
             .args([WORKER_ARGUMENT, &serde_json::to_string(&assignment)?])
+            .envs(TEMPORARY_DIRECTORY.map(|variable| (variable, temporary.path())))
             .stdin(worker_end)
             .stdout(output())
-            .stderr(output())
-            .spawn()?;
+            .stderr(output());
+        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
+        let mut child = command.spawn()?;
         let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
-        Ok(Worker { case: plan.case, child, channel, events, started })
+        Ok(Worker { case, round, temporary, child, channel, events, started })
     }
 }
 
@@ -185,8 +309,8 @@ impl Drop for Supervisor {
 }
 
 impl Worker {
-    fn is_for(&self, plan: &CasePlan) -> bool {
-        std::ptr::eq(self.case.job, plan.case.job) && self.case.index == plan.case.index
+    fn is_for(&self, case: Case, round: Round) -> bool {
+        std::ptr::eq(self.case.job, case.job) && self.case.index == case.index && self.round == round
     }
 
     /// Ends a worker that is not wanted any more.
@@ -215,6 +339,8 @@ enum Ending {
 #[derive(Debug)]
 struct Conversation {
     plan: CasePlan,
+    round: Round,
+    watch: Watch,
     events: Events,
     receiver: Receiver,
     started: Started,
@@ -223,6 +349,11 @@ struct Conversation {
     /// Executions that have ended.
     ended: u64,
     samples: Vec<Sample>,
+    /// The most memory of the worker and its descendants together.
+    tree_bytes: Option<u64>,
+    /// The worker is looking at what was left behind.
+    waiting: bool,
+    left: Leftovers,
     failure: Option<CaseFailure>,
     done: bool,
     stdout: Capture,
@@ -230,9 +361,11 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(plan: CasePlan, events: Events, started: Started) -> Self {
+    fn new(plan: CasePlan, round: Round, events: Events, started: Started, watch: Watch) -> Self {
         Self {
             plan,
+            round,
+            watch,
             events,
             receiver: Receiver::default(),
             started,
@@ -240,6 +373,9 @@ impl Conversation {
             first_execution_ns: None,
             ended: 0,
             samples: Vec::new(),
+            tree_bytes: None,
+            waiting: false,
+            left: Leftovers::default(),
             failure: None,
             done: false,
             stdout: Capture::default(),
@@ -247,20 +383,33 @@ impl Conversation {
         }
     }
 
+    fn planned(&self) -> u64 {
+        u64::from(self.round.warmup) + u64::from(self.round.samples)
+    }
+
     fn phase(&self) -> Phase {
-        let planned = u64::from(self.plan.warmup) + u64::from(self.plan.samples);
         match self.startup {
             None => Phase::Startup,
-            Some(_) if self.ended < planned => Phase::Execution { number: self.ended, warmup: self.plan.warmup },
+            Some(_) if self.ended < self.planned() => Phase::Execution {
+                number: self.round.first + self.ended,
+                sample: self.ended.checked_sub(self.round.warmup.into()).map(|sample| self.round.first_sample + sample),
+            },
             Some(_) => Phase::Exit,
         }
+    }
+
+    /// How long the next message may take.
+    fn patience(&self) -> Duration {
+        let looks = self.waiting || self.ended == self.planned();
+        if looks { self.plan.timeout.max(LOOK) } else { self.plan.timeout }
     }
 
     /// Follows the messages until there are no more. Each one moves the deadline.
     fn follow(&mut self, progress: &mut dyn FnMut(u64)) -> io::Result<Ending> {
         let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
         loop {
-            match self.events.next(deadline)? {
+            self.watch.look();
+            match self.events.next(deadline.min(self.watch.next()))? {
                 Event::Bytes(Stream::Results, bytes) => {
                     let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Ending::Garbled) };
                     for message in messages {
@@ -272,9 +421,10 @@ impl Conversation {
                         (None, false) => {}
                     }
                     progress(self.ended);
-                    deadline = after(Instant::now(), self.plan.timeout);
+                    deadline = after(Instant::now(), self.patience());
                 }
                 Event::Closed(Stream::Results) => return Ok(Ending::Silent),
+                Event::TimedOut if Instant::now() < deadline => {}
                 Event::TimedOut => return Ok(Ending::Late),
                 event => self.keep(event),
             }
@@ -287,19 +437,28 @@ impl Conversation {
             Message::Ready { protocol, .. } => {
                 self.fail(format!("its worker speaks version {protocol} of the protocol, this harness {PROTOCOL}"));
             }
-            Message::WarmedUp { wall_ns } => self.end_execution(wall_ns),
-            Message::Measured(sample) => {
+            Message::WarmedUp { wall_ns } => {
+                self.watch.take();
+                self.end_execution(wall_ns);
+            }
+            Message::Measured(mut sample) => {
+                let seen = self.watch.take();
+                sample.peak_threads = sample.peak_threads.max(seen.threads);
+                sample.peak_file_descriptors = sample.peak_file_descriptors.max(seen.file_descriptors);
+                self.tree_bytes = self.tree_bytes.max(seen.tree_bytes);
                 self.end_execution(sample.wall_ns);
                 self.samples.push(sample);
             }
+            Message::Waiting => self.waiting = true,
             Message::Failed { reason } => {
                 self.fail(reason);
                 self.done = true;
             }
-            Message::Done => {
+            Message::Done(left) => {
+                self.left = left;
                 self.done = true;
-                if self.samples.len() != self.plan.samples as usize {
-                    self.fail(format!("its worker sent {} samples of {}", self.samples.len(), self.plan.samples));
+                if self.samples.len() != self.round.samples as usize {
+                    self.fail(format!("its worker sent {} samples of {}", self.samples.len(), self.round.samples));
                 }
             }
         }
@@ -313,6 +472,7 @@ impl Conversation {
             self.fail(format!("timed out: took {took}, more than {}", self.timeout()));
         }
         self.ended += 1;
+        self.waiting = false;
     }
 
     fn fail(&mut self, reason: String) {
@@ -367,23 +527,47 @@ impl Conversation {
         Ok(())
     }
 
-    fn judge(mut self, ending: Ending, status: Option<ExitStatus>) -> CaseRun {
+    fn judge(mut self, ending: Ending, status: Option<ExitStatus>, files: &[String]) -> CaseRun {
         if self.failure.is_none()
             && let Some(reason) = self.unsaid(ending, status)
         {
             self.fail(reason);
         }
-        let result = match self.failure {
+        let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
+        let result = match self.failure.take() {
+            Some(failure) if self.round.cold => {
+                let reason = format!("in a fresh process, started to measure the cold start: {}", failure.reason);
+                Err(CaseFailure { reason, ..failure })
+            }
             Some(failure) => Err(failure),
-            None => Ok(Measured {
-                cold_start: self.startup.zip(self.first_execution_ns).map(|(startup, first_execution_ns)| ColdStart {
-                    startup_ns: nanoseconds(startup),
-                    first_execution_ns,
-                }),
-                samples: self.samples,
-            }),
+            None => Ok(self.measured(files)),
         };
-        CaseRun { result, stdout: self.stdout, stderr: self.stderr }
+        CaseRun { result, stdout, stderr }
+    }
+
+    fn measured(self, files: &[String]) -> Measured {
+        let cold_start = self
+            .startup
+            .zip(self.first_execution_ns)
+            .map(|(startup, first_execution_ns)| ColdStart { startup_ns: nanoseconds(startup), first_execution_ns });
+        let cold_starts = cold_start.into_iter().collect();
+        if self.round.cold {
+            let circumstances = Circumstances { cold_starts, ..Circumstances::default() };
+            return Measured { circumstances, ..Measured::default() };
+        }
+        // Where every sample has a process of its own, nothing grows from one to the next.
+        let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
+        let evidence = Evidence::of(grown, self.planned(), &self.left, files);
+        let resident = self.samples.iter().filter_map(|sample| sample.peak_rss_bytes).max();
+        let circumstances = Circumstances {
+            cold_starts,
+            tree_peak: self
+                .tree_bytes
+                .map(|bytes| TreePeak { bytes: bytes.max(resident.unwrap_or(0)), method: TreePeakMethod::Sampled }),
+            file_descriptors_left_open: self.left.file_descriptors,
+            steal_permille: None,
+        };
+        Measured { samples: self.samples, circumstances, evidence }
     }
 
     /// What went wrong that the worker didn't say.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::sample::Sample;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub(crate) struct Assignment {
     pub job: String,
     /// The case's index.
     pub case: usize,
+    /// The number of the first execution.
+    pub first: u64,
     /// Executions that come first and don't count.
     pub warmup: u32,
     /// Measured executions.
@@ -27,7 +30,6 @@ pub(crate) struct Assignment {
 }
 
 /// One line from worker to supervisor.
-#[expect(clippy::large_enum_variant, reason = "one message exists at a time; a box would be an allocation per sample")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
@@ -45,13 +47,15 @@ pub(crate) enum Message {
     },
     /// A measured execution has ended.
     Measured(Sample),
+    /// Executions have ended, or one has; the worker looks at what they have left behind.
+    Waiting,
     /// The execution under way has failed; nothing follows.
     Failed {
         /// Why.
         reason: String,
     },
-    /// All executions have ended well; nothing follows.
-    Done,
+    /// All executions have ended well, and this was left behind; nothing follows.
+    Done(Leftovers),
 }
 
 /// Sends messages through one buffer, so that a worker's memory doesn't grow with its samples.
@@ -107,7 +111,8 @@ mod tests {
             Message::WarmedUp { wall_ns: 7 },
             Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),
             Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },
-            Message::Done,
+            Message::Waiting,
+            Message::Done(Leftovers { listens: vec!["[::1]:80".to_owned()], ..Leftovers::default() }),
         ];
         let mut sender = Sender::new(Vec::new());
         for message in &messages {

@@ -4,11 +4,13 @@ use std::io;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
+use profiling_core::measure::leftovers::Before;
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
 
 use crate::channel::Lower;
 use crate::clock;
+use crate::descendants;
 use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
 
 /// The exit code of a worker that could not even begin; what it printed says why.
@@ -39,6 +41,7 @@ pub(crate) fn run(assignment: &Assignment) -> ExitCode {
 fn prepare(assignment: &Assignment) -> io::Result<(Lower, Case)> {
     let channel = Lower::take()?;
     platform::die_with(assignment.supervisor)?;
+    descendants::adopt_orphans()?;
     let job = find(&assignment.job).ok_or_else(|| io::Error::other(format!("no job `{}`", assignment.job)))?;
     let case = job.cases().nth(assignment.case);
     let case = case.ok_or_else(|| io::Error::other(format!("`{}` has no case {}", job.name, assignment.case)))?;
@@ -52,11 +55,14 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
     let mut sender = Sender::new(channel);
     let own = std::process::id();
-    let mut runner = CaseRunner::new(case)?;
+    let mut runner = CaseRunner::from_execution(case, assignment.first)?;
+    let before = Before::now();
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
-        let ended = runner.execute();
+        let mut unsent = Ok(());
+        let ended = runner.execute_noting(&mut || unsent = sender.send(&Message::Waiting));
+        unsent?;
         if std::process::id() != own {
             // The job forked, and this is the child: it must not speak for its parent.
             std::process::exit(0);
@@ -68,7 +74,8 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
         };
         sender.send(&message)?;
     }
-    sender.send(&Message::Done)
+    sender.send(&Message::Waiting)?;
+    sender.send(&Message::Done(runner.left_since(&before)))
 }
 
 #[cfg(unix)]

@@ -63,6 +63,12 @@ pub fn descendants() -> Vec<Descendant> {
     if os::has_children() { os::descendants() } else { Vec::new() }
 }
 
+/// The processes that descend from another one, which may have ended meanwhile.
+#[must_use]
+pub fn descendants_of(process: u32) -> Vec<Descendant> {
+    os::descendants_of(process)
+}
+
 /// The family before an execution.
 #[derive(Debug)]
 pub struct Family {
@@ -147,8 +153,12 @@ mod os {
     }
 
     pub(super) fn descendants() -> Vec<Descendant> {
+        descendants_of(std::process::id())
+    }
+
+    pub(super) fn descendants_of(process: u32) -> Vec<Descendant> {
         let mut found = Vec::new();
-        let mut parents = vec![std::process::id()];
+        let mut parents = vec![process];
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
                 let Some(stat) = Stat::of(child) else { continue };
@@ -280,6 +290,10 @@ mod os {
         Vec::new()
     }
 
+    pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
+        Vec::new()
+    }
+
     pub(super) fn waited_for() -> Option<FamilyUsage> {
         let usage = Usage::of_children()?;
         Some(FamilyUsage {
@@ -303,6 +317,10 @@ mod os {
     }
 
     pub(super) fn descendants() -> Vec<Descendant> {
+        Vec::new()
+    }
+
+    pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
         Vec::new()
     }
 

@@ -45,6 +45,13 @@ pub fn resident_bytes() -> Option<u64> {
     os::resident_bytes()
 }
 
+/// The proportional set size of a process, in bytes: what it shares with others is divided among them, so
+/// that sums over processes count nothing twice. Linux only.
+#[must_use]
+pub fn proportional_bytes(process: u32) -> Option<u64> {
+    os::proportional_bytes(process)
+}
+
 #[cfg(target_os = "linux")]
 mod os {
     use std::fs::File;
@@ -83,7 +90,11 @@ mod os {
         bytes(&std::fs::read("/proc/self/status").ok()?, b"VmRSS:")
     }
 
-    /// A field of `/proc/self/status`.
+    pub(super) fn proportional_bytes(process: u32) -> Option<u64> {
+        bytes(&std::fs::read(format!("/proc/{process}/smaps_rollup")).ok()?, b"Pss:")
+    }
+
+    /// A field of `/proc/self/status` or `/proc/self/smaps_rollup`.
     fn value<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a str> {
         let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
         Some(str::from_utf8(line).ok()?.trim())
@@ -166,6 +177,10 @@ mod os {
         // SAFETY: the call succeeded, so it has written the whole structure.
         Some(unsafe { info.assume_init() }.resident_size)
     }
+
+    pub(super) fn proportional_bytes(_process: u32) -> Option<u64> {
+        None
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
@@ -192,6 +207,10 @@ mod os {
     }
 
     pub(super) fn resident_bytes() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn proportional_bytes(_process: u32) -> Option<u64> {
         None
     }
 }

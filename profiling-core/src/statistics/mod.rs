@@ -1,6 +1,7 @@
 //! Pure functions from samples to summaries.
 
 mod growth;
+mod noise;
 mod summary;
 
 pub use growth::Growth;

@@ -39,7 +39,20 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             persistent_connections: false,
             sample_size: 10,
         }),
-        cases: vec![CaseProfile { params, samples: 10, wall_ns, figures, cold_start: None }],
+        stateful_evidence: vec!["leaves the file /tmp/x behind".to_owned()],
+        connection_evidence: Vec::new(),
+        noise: None,
+        cases: vec![CaseProfile {
+            params,
+            samples: 10,
+            wall_ns,
+            figures,
+            tree_peak: None,
+            file_descriptors_left_open: Some(-1),
+            cold_start: None,
+            cold_starts: Vec::new(),
+            noise: None,
+        }],
         missing_cases: Vec::new(),
         environment: Environment {
             profiled_at: "2026-01-02T03:04:05Z".to_owned(),
@@ -53,6 +66,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             opt_level: "3".to_owned(),
             debug_assertions: false,
             git_commit: None,
+            measurement_overhead_ns: None,
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use profiling_core::job::{Case, Entry, JobDescriptor, SourceLocation};
+use profiling_core::job::{Case, Entry, Isolation, JobDescriptor, SourceLocation};
 
 /// A job with a single case.
 pub(crate) const fn job(entry: Entry) -> JobDescriptor {
@@ -19,6 +19,8 @@ pub(crate) const fn job(entry: Entry) -> JobDescriptor {
         stateful: false,
         persistent_connections: false,
         ignore: false,
+        cold_samples: 1,
+        isolation: Isolation::Case,
         entry,
     }
 }

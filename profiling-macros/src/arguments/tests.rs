@@ -47,7 +47,7 @@ fn every_argument_is_understood() {
         "id = 3, name = \"a b\", samples = 1_000, warmup = 0x0, timeout = \"2min\", params(n = [1]), \
          setup(a = f::<u8, u8>(), mut b = |x, y| x + y,), args(a, HashMap::<u8, u8>::new(), &mut b), \
          verify(|output| output == &n), teardown({ drop(b); run }), runtime = \"current_thread\", worker_threads = 4, \
-         stateful, persistent_connections = false, ignore = true, crate = ::a::b,",
+         stateful, persistent_connections = false, ignore = true, cold_samples = 3, isolation = \"sample\", crate = ::a::b,",
     );
     assert_eq!((arguments.id, arguments.samples, arguments.warmup), (Some(3), 1_000, 0));
     assert_eq!(arguments.name.map(|name| name.value()).as_deref(), Some("a b"));
@@ -63,6 +63,7 @@ fn every_argument_is_understood() {
     assert!(arguments.runtime.is_some_and(|runtime| runtime.value == Flavor::CurrentThread));
     assert!(arguments.worker_threads.is_some_and(|threads| threads.value == 4));
     let flags = arguments.flags;
+    assert_eq!((arguments.cold_samples, arguments.isolation), (3, super::Isolation::Sample));
     assert_eq!((flags.stateful, flags.persistent_connections, flags.ignore), (true, false, true));
     assert_eq!(text(arguments.krate), "::a::b");
 }

@@ -44,8 +44,7 @@ impl Progress {
     /// So many executions of the case have ended.
     pub(crate) fn executed(&self, plan: &CasePlan, ended: u64) {
         if let Some(bar) = &self.bar {
-            let planned = u64::from(plan.warmup) + u64::from(plan.samples);
-            bar.set_message(format!("{}: execution {ended}/{planned}", plan.case.path()));
+            bar.set_message(format!("{}: execution {ended}/{}", plan.case.path(), plan.executions()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The table at the end of a run.
 
 use comfy_table::{CellAlignment, Table, presets};
-use profiling_core::profile::CaseProfile;
+use profiling_core::profile::{CaseProfile, Grade};
 use profiling_core::statistics::Summary;
 
 use super::{CaseReport, figures, verdict_line};
@@ -35,13 +35,24 @@ pub(crate) fn render(reports: &[CaseReport]) -> String {
     for report in reports {
         table.add_row(row(report));
     }
-    let footnote = reports.iter().filter_map(|report| report.result.as_ref().ok()).any(lacks_a_figure);
-    let footnote = if footnote {
-        format!("\n{NOT_MEASURED} not measured on this platform or in this build")
-    } else {
-        String::new()
-    };
-    format!("{table}{footnote}")
+    let profiles: Vec<&CaseProfile> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
+    let mut lines = vec![table.to_string()];
+    if profiles.iter().any(|profile| lacks_a_figure(profile)) {
+        lines.push(format!("{NOT_MEASURED} not measured on this platform or in this build"));
+    }
+    lines.extend(reports.iter().filter_map(noise));
+    lines.join("\n")
+}
+
+/// What made a case noisy.
+fn noise(report: &CaseReport) -> Option<String> {
+    let noise = report.result.as_ref().ok()?.noise.as_ref().filter(|noise| noise.grade == Grade::Noisy)?;
+    Some(format!("noisy: {} {}", report.case.path(), noise.why.join("; ")))
+}
+
+fn passed(profile: &CaseProfile) -> String {
+    let noisy = profile.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy);
+    if noisy { "ok, noisy".to_owned() } else { "ok".to_owned() }
 }
 
 fn row(report: &CaseReport) -> [String; 10] {
@@ -49,7 +60,7 @@ fn row(report: &CaseReport) -> [String; 10] {
     match &report.result {
         Ok(profile) => {
             let [samples, p50, p95, p99, cpu, memory, allocations] = cells(profile);
-            [job, label, samples, p50, p95, p99, cpu, memory, allocations, "ok".to_owned()]
+            [job, label, samples, p50, p95, p99, cpu, memory, allocations, passed(profile)]
         }
         Err(failure) => {
             let none = String::new;

@@ -1,0 +1,108 @@
+//! Whether other programs disturbed a measurement.
+
+use crate::profile::{Grade, Noise};
+use crate::sample::Sample;
+
+/// The job waited for a CPU for more than this share of its time, in thousandths.
+const QUEUED_PERMILLE: u64 = 50;
+/// The machine's host gave more than this share of its CPU time to others, in thousandths.
+const STEAL_PERMILLE: u64 = 20;
+/// The job lost its CPU to another program more often than this per second of CPU time.
+const SWITCHES_PER_SECOND: u64 = 100;
+/// What is below this in all is too little to tell.
+const LEAST_NS: u64 = 1_000_000;
+
+impl Noise {
+    /// From the samples of a case, and the share of its CPU time that the machine was denied, in
+    /// thousandths. `None` where nothing of it was measured.
+    #[must_use]
+    pub fn of(samples: &[Sample], steal_permille: Option<u64>) -> Option<Self> {
+        let sum = |figure: fn(&Sample) -> Option<u64>| samples.iter().map(figure).sum::<Option<u64>>();
+        let wall = samples.iter().map(|sample| sample.wall_ns).sum();
+        let queued = sum(|sample| sample.run_queue_delay_ns);
+        let switches = sum(|sample| sample.involuntary_switches).zip(sum(|sample| sample.cpu_ns));
+        if queued.is_none() && switches.is_none() && steal_permille.is_none() {
+            return None;
+        }
+        // The threads of a job that runs several at once take the CPUs from each other.
+        let alone = switches.is_none_or(|(_, cpu)| cpu <= wall + wall / 10);
+        let reasons = [
+            queued.filter(|_| alone).and_then(|queued| waited(queued, wall)),
+            switches.filter(|_| alone).and_then(|(switches, cpu)| lost(switches, cpu)),
+            steal_permille.and_then(stolen),
+        ];
+        let why: Vec<String> = reasons.into_iter().flatten().collect();
+        let grade = if why.is_empty() { Grade::Quiet } else { Grade::Noisy };
+        Some(Self { grade, why })
+    }
+}
+
+fn waited(queued_ns: u64, wall_ns: u64) -> Option<String> {
+    let permille = queued_ns.saturating_mul(1000) / wall_ns.max(1);
+    (queued_ns >= LEAST_NS && permille > QUEUED_PERMILLE)
+        .then(|| format!("waited for a CPU for {}% of the time", percent(permille)))
+}
+
+fn lost(switches: u64, cpu_ns: u64) -> Option<String> {
+    let per_second = u128::from(switches) * 1_000_000_000 / u128::from(cpu_ns.max(1));
+    (cpu_ns >= 10 * LEAST_NS && per_second > u128::from(SWITCHES_PER_SECOND))
+        .then(|| format!("lost the CPU to other programs {per_second} times per second of CPU time"))
+}
+
+fn stolen(permille: u64) -> Option<String> {
+    (permille > STEAL_PERMILLE)
+        .then(|| format!("the machine's host gave {}% of its CPU time to others", percent(permille)))
+}
+
+fn percent(permille: u64) -> String {
+    format!("{}.{}", permille / 10, permille % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(wall_ns: u64, cpu_ns: u64, queued_ns: u64, switches: u64) -> [Sample; 2] {
+        let sample = Sample {
+            wall_ns,
+            cpu_ns: Some(cpu_ns),
+            run_queue_delay_ns: Some(queued_ns),
+            involuntary_switches: Some(switches),
+            ..Sample::default()
+        };
+        [sample; 2]
+    }
+
+    fn why(samples: &[Sample], steal: Option<u64>) -> Vec<String> {
+        Noise::of(samples, steal).expect("measured").why
+    }
+
+    #[test]
+    fn a_job_that_had_the_machine_to_itself_is_quiet() {
+        let quiet = Noise::of(&samples(100_000_000, 100_000_000, 1_000_000, 2), Some(5)).expect("measured");
+        assert_eq!(quiet, Noise { grade: Grade::Quiet, why: Vec::new() });
+        assert_eq!(why(&samples(1_000, 1_000, 900, 5), None), Vec::<String>::new(), "too short to tell");
+    }
+
+    #[test]
+    fn threads_of_the_job_are_no_noise() {
+        assert_eq!(why(&samples(100_000_000, 300_000_000, 50_000_000, 900), None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_reason_is_given() {
+        let noisy = why(&samples(100_000_000, 50_000_000, 25_000_000, 10), Some(123));
+        let expected = [
+            "waited for a CPU for 25.0% of the time",
+            "lost the CPU to other programs 200 times per second of CPU time",
+            "the machine's host gave 12.3% of its CPU time to others",
+        ];
+        assert_eq!(noisy, expected);
+    }
+
+    #[test]
+    fn nothing_measured_is_no_verdict() {
+        assert_eq!(Noise::of(&[Sample::default()], None), None);
+        assert_eq!(Noise::of(&[Sample::default()], Some(0)).map(|noise| noise.grade), Some(Grade::Quiet));
+    }
+}

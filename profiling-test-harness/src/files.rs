@@ -1,0 +1,132 @@
+//! Files that a job leaves behind, in the working directory and in a temporary one of its own.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// What more files there are in the working directory than this is too much to look at for every case.
+const MOST: usize = 50_000;
+
+/// Watches the working directory, and gives out temporary directories.
+#[derive(Debug)]
+pub(crate) struct Files {
+    working_directory: PathBuf,
+    ours: Vec<PathBuf>,
+    /// The files of the working directory when it was last looked at; `None` where there are too many.
+    seen: Option<HashSet<PathBuf>>,
+    temporary: TempDir,
+}
+
+impl Files {
+    /// `ours`: what the harness itself writes to.
+    pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
+        let temporary = tempfile::Builder::new().prefix("profiling-").tempdir()?;
+        let mut files =
+            Self { working_directory: std::env::current_dir()?, ours: ours.to_vec(), seen: None, temporary };
+        files.seen = files.look();
+        Ok(files)
+    }
+
+    /// A new directory for the temporary files of one worker.
+    pub(crate) fn temporary_directory(&self) -> io::Result<TempDir> {
+        tempfile::Builder::new().prefix("").tempdir_in(&self.temporary)
+    }
+
+    /// The files that were left behind in a worker's temporary directory, which is removed, and in the
+    /// working directory since it was last looked at.
+    pub(crate) fn left(&mut self, temporary: TempDir) -> Vec<String> {
+        let mut left = Vec::new();
+        let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
+        if !complete {
+            left.truncate(MOST);
+        }
+        let now = self.look();
+        if let (Some(now), Some(before)) = (&now, &self.seen) {
+            left.extend(now.difference(before).cloned());
+        }
+        self.seen = now;
+        // What can't be removed is left to the system, as other temporary files are.
+        let _ = temporary.close();
+        left.iter().map(|path| path.display().to_string()).collect()
+    }
+
+    fn look(&self) -> Option<HashSet<PathBuf>> {
+        let own_target = self.working_directory.join("target");
+        let left_out = |path: &Path| {
+            path == own_target
+                || path.file_name() == Some(OsStr::new(".git"))
+                || self.ours.iter().any(|ours| path == ours)
+        };
+        let mut files = HashSet::new();
+        walk(&self.working_directory, &left_out, &mut |file| {
+            files.insert(file);
+        })?;
+        Some(files)
+    }
+}
+
+/// Hands over every file below a directory, as far as it can be read; `None` where there are too many.
+fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMut(PathBuf)) -> Option<()> {
+    let mut directories = vec![directory.to_owned()];
+    let mut seen = 0;
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            seen += 1;
+            if seen > MOST {
+                return None;
+            }
+            let path = entry.path();
+            if left_out(&path) {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => directories.push(path),
+                Ok(_) => found(path),
+                Err(_) => {}
+            }
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_is_new() -> io::Result<()> {
+        let root = TempDir::new()?;
+        let write = |path: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap_or(root.path()))?;
+            fs::write(path, "")
+        };
+        ["old", "deep/old"].iter().try_for_each(|path| write(path))?;
+        let mut files = Files::watch(&[root.path().join("out")])?;
+        files.working_directory = root.path().to_owned();
+        files.seen = files.look();
+        let temporary = files.temporary_directory()?;
+        fs::write(temporary.path().join("t"), "")?;
+        let (kept, path) = (temporary.path().join("t").display().to_string(), temporary.path().to_owned());
+        ["new", "deep/new", "target/x", "deep/.git/x", "out/x", "deep/target/x"]
+            .iter()
+            .try_for_each(|path| write(path))?;
+        let mut left = files.left(temporary);
+        left.sort();
+        let mut expected: Vec<String> = ["deep/new", "deep/target/x", "new"]
+            .iter()
+            .map(|file| root.path().join(file).display().to_string())
+            .collect();
+        expected.push(kept);
+        expected.sort();
+        assert_eq!(left, expected);
+        assert!(!path.exists());
+        let temporary = files.temporary_directory()?;
+        assert_eq!(files.left(temporary), Vec::<String>::new(), "each is told once");
+        Ok(())
+    }
+}
