@@ -78,7 +78,7 @@ impl CaseRunner {
     #[must_use]
     pub fn left_since(&self, before: &Before) -> Leftovers {
         before.left(&mut |pause| match &self.runtime {
-            Some(runtime) => runtime.block_on(tokio::time::sleep(pause)),
+            Some(runtime) => runtime.block_on(async { tokio::time::sleep(pause).await }),
             None => std::thread::sleep(pause),
         })
     }

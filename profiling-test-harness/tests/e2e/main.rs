@@ -16,4 +16,6 @@ mod output;
 mod processes;
 mod runners;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod state;
 mod storage;

@@ -65,6 +65,27 @@ impl Package {
         )
     }
 
+    /// Jobs that keep state or connections, start processes, or start slowly.
+    pub(crate) fn keeper() -> Self {
+        let source = include_str!("../fixtures/keeper.rs");
+        let main = r#"
+            fn main() -> std::process::ExitCode {
+                if std::env::var_os("KEEPER_CHILD").is_some() {
+                    keeper::be_an_expensive_child();
+                    return std::process::ExitCode::SUCCESS;
+                }
+                harness::run()
+            }
+            mod harness {
+                profiling_test_harness::main!();
+                pub fn run() -> std::process::ExitCode {
+                    main()
+                }
+            }
+        "#;
+        Self::shared("keeper", &[("src/lib.rs", source), ("tests/profiling.rs", main)], "")
+    }
+
     /// Test binaries with jobs and allocators of their own.
     pub(crate) fn variants() -> Self {
         let sources = [

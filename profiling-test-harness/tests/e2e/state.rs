@@ -1,0 +1,133 @@
+//! What jobs keep, what their child processes cost, how they start.
+
+use serde_json::Value;
+
+use crate::sandbox::{Package, Sandbox, run};
+
+const MIB: u64 = 1 << 20;
+
+/// Runs these jobs and returns their profiles.
+fn profiles<const N: usize>(jobs: [&str; N]) -> [Value; N] {
+    let sandbox = Sandbox::alone(Package::keeper());
+    run(&mut sandbox.harness(&format!("--exact {}", jobs.join(" ")))).expect_code(0);
+    jobs.map(|job| sandbox.profile(job))
+}
+
+fn evidence<'a>(profile: &'a Value, of: &str) -> Vec<&'a str> {
+    profile[of].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+#[track_caller]
+fn expect_nothing_kept(profile: &Value) {
+    assert_eq!((&profile["stateful"], &profile["persistent_connections"]), (&false.into(), &false.into()), "{profile}");
+    assert_eq!((&profile["stateful_evidence"], &profile["connection_evidence"]), (&Value::Null, &Value::Null));
+}
+
+#[track_caller]
+fn expect_stateful(profile: &Value, because: &str) {
+    assert_eq!(profile["stateful"], true, "{profile}");
+    let evidence = evidence(profile, "stateful_evidence");
+    assert!(evidence.iter().any(|sentence| sentence.contains(because)), "{because}: {evidence:?}");
+}
+
+#[test]
+fn connections_that_stay_are_seen() {
+    let [listener, client, closed] = profiles(["keeps_a_listener", "keeps_a_client", "opens_and_closes"]);
+    for (profile, because) in [(&listener, "listens on 127.0.0.1:"), (&client, "stays connected to 127.0.0.1:")] {
+        assert_eq!(profile["persistent_connections"], true, "{profile}");
+        let evidence = evidence(profile, "connection_evidence");
+        assert!(evidence.iter().any(|sentence| sentence.starts_with(because)), "{evidence:?}");
+    }
+    assert_eq!(listener["stateful"], false, "{listener}");
+    expect_nothing_kept(&closed);
+}
+
+#[test]
+fn a_heap_that_grows_is_seen() {
+    let [grows, extends, cache] = profiles(["grows_by_a_mib", "extends_a_vec", "fills_a_cache_once"]);
+    expect_stateful(&grows, "retains 1,048,");
+    expect_stateful(&extends, "bytes more after every execution");
+    expect_nothing_kept(&cache);
+}
+
+#[test]
+fn files_threads_and_processes_that_stay_are_seen() {
+    let jobs =
+        ["leaves_a_temporary_file", "removes_its_file", "leaves_a_thread", "leaves_an_idle_thread", "leaves_a_process"];
+    let [file, removed, thread, idle, process] = profiles(jobs);
+    expect_stateful(&file, "left-0 behind");
+    assert_eq!(evidence(&file, "stateful_evidence").len(), 4, "{file}");
+    expect_nothing_kept(&removed);
+    expect_stateful(&thread, "leaves a thread running, such as `ticker`");
+    expect_nothing_kept(&idle);
+    expect_stateful(&process, "leaves the process `sleep` running");
+}
+
+#[test]
+fn the_working_directory_is_watched() {
+    let source = "use profiling_core::profile_job;\n\
+        #[profile_job(samples = 1)]\npub fn writes() { std::fs::write(\"left-here\", \"x\").unwrap(); }\n";
+    let directory = crate::sandbox::own_directory("writer");
+    let files = [("src/lib.rs", source), ("tests/profiling.rs", &crate::sandbox::two_lines("writer"))];
+    let sandbox = Sandbox::new(Package::at("writer", &directory, &files, ""));
+    run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
+    expect_stateful(&sandbox.profile("writes"), "left-here behind");
+    run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
+    expect_nothing_kept(&sandbox.profile("writes"));
+}
+
+#[test]
+fn child_processes_are_part_of_the_cost() {
+    for profile in profiles(["waits_for_its_child", "does_not_wait_for_its_child"]) {
+        let case = &profile["cases"][0];
+        let cpu = case["cpu_ns"]["p50"].as_f64().expect("measured") / 1e6;
+        // What the job itself takes to start a process is not the child's.
+        assert!((195.0..225.0).contains(&cpu), "{cpu} ms: {profile}");
+        let parts = ["cpu_user_ns", "cpu_system_ns"].map(|part| case[part]["mean"].as_f64().expect("measured"));
+        let mean = case["cpu_ns"]["mean"].as_f64().expect("measured");
+        assert!((parts.iter().sum::<f64>() / mean - 1.0).abs() < 0.1, "{profile}");
+        assert_eq!(case["tree_peak"]["method"], "sampled", "{profile}");
+        let tree = case["tree_peak"]["bytes"].as_u64().expect("measured");
+        assert!((195 * MIB..220 * MIB).contains(&tree), "{tree}");
+        assert!(profile["peak_memory_mb"].as_u64() >= Some(195), "{profile}");
+        expect_nothing_kept(&profile);
+    }
+}
+
+#[test]
+fn threads_and_descriptors_are_counted() {
+    let [threads, files, none] = profiles(["runs_ten_threads", "opens_twenty_files", "removes_its_file"]);
+    let peak = |profile: &Value, figure: &str| profile["cases"][0][figure]["max"].as_u64().expect("measured");
+    assert_eq!(peak(&threads, "peak_threads"), peak(&none, "peak_threads") + 10);
+    assert_eq!(peak(&files, "peak_file_descriptors"), peak(&none, "peak_file_descriptors") + 20);
+    for profile in [&threads, &files, &none] {
+        assert_eq!(profile["cases"][0]["file_descriptors_left_open"], 0);
+    }
+}
+
+#[test]
+fn a_slow_start_shows_in_the_start_and_not_in_the_samples() {
+    let [slow] = profiles(["starts_slowly"]);
+    let case = &slow["cases"][0];
+    assert!(case["cold_start"]["first_execution_ns"].as_u64() >= Some(50_000_000), "{slow}");
+    let starts = case["cold_starts"].as_array().expect("three of them");
+    assert_eq!(starts.len(), 3);
+    assert!(starts.iter().all(|start| start["first_execution_ns"].as_u64() >= Some(50_000_000)));
+    assert!(case["wall_ns"]["p50"].as_u64() < Some(10_000_000), "{slow}");
+}
+
+#[test]
+fn every_sample_can_have_its_process() {
+    let [isolated] = profiles(["has_a_process_per_sample"]);
+    assert_eq!(isolated["sample_size"], 4);
+    assert_eq!(isolated["cases"][0]["cold_starts"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn noise_has_a_verdict() {
+    let [quiet] = profiles(["removes_its_file"]);
+    let grade = &quiet["cases"][0]["noise"]["grade"];
+    assert!(grade == "quiet" || grade == "noisy", "{quiet}");
+    assert_eq!(&quiet["noise"]["grade"], grade);
+    assert!(quiet["environment"]["measurement_overhead_ns"].as_u64() < Some(100_000), "{quiet}");
+}
