@@ -26,9 +26,11 @@ impl Noise {
         }
         // The threads of a job that runs several at once take the CPUs from each other.
         let alone = switches.is_none_or(|(_, cpu)| cpu <= wall + wall / 10);
+        // One that is woken may do so at any time.
+        let single = samples.iter().all(|sample| sample.peak_threads == Some(1));
         let reasons = [
             queued.filter(|_| alone).and_then(|queued| waited(queued, wall)),
-            switches.filter(|_| alone).and_then(|(switches, cpu)| lost(switches, cpu)),
+            switches.filter(|_| single).and_then(|(switches, cpu)| lost(switches, cpu)),
             steal_permille.and_then(stolen),
         ];
         let why: Vec<String> = reasons.into_iter().flatten().collect();
@@ -68,6 +70,7 @@ mod tests {
             cpu_ns: Some(cpu_ns),
             run_queue_delay_ns: Some(queued_ns),
             involuntary_switches: Some(switches),
+            peak_threads: Some(1),
             ..Sample::default()
         };
         [sample; 2]
@@ -86,7 +89,11 @@ mod tests {
 
     #[test]
     fn threads_of_the_job_are_no_noise() {
-        assert_eq!(why(&samples(100_000_000, 300_000_000, 50_000_000, 900), None), Vec::<String>::new());
+        let mut samples = samples(100_000_000, 300_000_000, 50_000_000, 900);
+        for sample in &mut samples {
+            sample.peak_threads = Some(3);
+        }
+        assert_eq!(why(&samples, None), Vec::<String>::new());
     }
 
     #[test]
