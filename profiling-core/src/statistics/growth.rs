@@ -11,14 +11,18 @@ pub struct Growth {
     pub high: f64,
 }
 
+/// What grows takes back less than one part in so many of what it adds. More is what threads leave that
+/// end a little later, and pools that give back in their own time.
+const TAKEN_BACK: i64 = 20;
+
 /// The fewest executions that can have grown for it to be called growth.
 const FEWEST: usize = 3;
 
 impl Growth {
     /// The growth of a sum of which `steps` are the changes, in order; `None` where it doesn't grow.
     ///
-    /// It grows if both halves have added to it, at least three steps were up, and the slope's interval
-    /// is above zero. So a cache that fills and then stays, and what comes and goes, are no growth; a
+    /// It grows if both halves have added to it, at least three steps were up, those down took back less
+    /// than a twentieth of them, and the slope's interval is above zero. So a cache that fills and then stays, and what comes and goes, are no growth; a
     /// collection whose capacity doubles ever more rarely is.
     ///
     /// ```
@@ -32,7 +36,12 @@ impl Growth {
     pub fn of(steps: &[i64]) -> Option<Self> {
         let (first, second) = steps.split_at(steps.len() / 2);
         let rises = steps.iter().filter(|&&step| step > 0).count();
-        if rises < FEWEST || first.iter().sum::<i64>() <= 0 || second.iter().sum::<i64>() <= 0 {
+        let (risen, fallen) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
+        if rises < FEWEST
+            || fallen.saturating_mul(TAKEN_BACK) > risen
+            || sum_of(first, |step| step) <= 0
+            || sum_of(second, |step| step) <= 0
+        {
             return None;
         }
         let sums = steps.iter().scan(0.0, |sum, &step| {
@@ -56,6 +65,10 @@ impl Growth {
         let half = student_t(points.len() - 2) * error;
         Self { slope, low: slope - half, high: slope + half }
     }
+}
+
+fn sum_of(steps: &[i64], part: fn(i64) -> i64) -> i64 {
+    steps.iter().fold(0, |sum: i64, &step| sum.saturating_add(part(step)))
 }
 
 /// The 97.5th percentile of Student's t distribution, rounded up (any table of it; beyond 30 degrees of
@@ -85,6 +98,8 @@ mod tests {
         assert_eq!(Growth::of(&[1 << 20, 0, 0, 0, 0, 0, 0, 0]), None);
         assert_eq!(Growth::of(&[1 << 20, 1 << 20, 1 << 20, 0, 0, 0, 0, 0]), None);
         assert_eq!(Growth::of(&[64, -64, 64, -64, 64, -64, 64, -64, 64]), None);
+        // A thread pool per execution, whose threads end when they get to it.
+        assert_eq!(Growth::of(&[4376, -40, 4608, 4376, -568, -800, -984, 2304, 2304, -1216]), None);
         assert_eq!(Growth::of(&[0; 100]), None);
         assert_eq!(Growth::of(&[8, 8]), None, "too few to tell");
         assert_eq!(Growth::of(&[]), None);
