@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::measure::Meter;
+use crate::measure::{Meter, markers};
 
 /// An annotated function, as registered by `#[profile_job]`.
 ///
@@ -151,15 +151,19 @@ impl Execution {
         self.levels[position]
     }
 
-    /// Opens the measured window. The last thing it does is read the clock.
+    /// Opens the measured window. The last thing it does is read the clock; what follows is a call to
+    /// an empty function, see [`markers`].
     #[inline(never)]
     pub fn start(&mut self) {
         self.meter.start();
+        markers::profiling_execution_begins();
     }
 
-    /// Closes the measured window. The first thing it does is read the clock.
+    /// Closes the measured window. The first thing it does, but for a call to an empty function, is read
+    /// the clock.
     #[inline(never)]
     pub fn stop(&mut self) {
+        markers::profiling_execution_ends();
         self.meter.stop();
     }
 }

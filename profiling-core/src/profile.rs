@@ -60,6 +60,10 @@ pub struct CaseProfile {
     /// Every other figure that was measured, by the name it has in [`Sample`].
     #[serde(flatten)]
     pub figures: Figures,
+    /// Instructions of one execution, of all threads, as callgrind counts them (`Ir`). Measured only on
+    /// demand, in a run of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
     /// The first steps of the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_start: Option<ColdStart>,
@@ -116,6 +120,9 @@ pub struct Figures {
     /// See [`Sample::device_written_bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_written_bytes: Option<Summary>,
+    /// See [`Sample::hardware_instructions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_instructions: Option<Summary>,
 }
 
 /// The first steps of the worker that measured a case.
@@ -188,6 +195,7 @@ impl CaseProfile {
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             wall_ns: Summary::of(&wall)?,
             figures: Figures::of(samples),
+            instructions: None,
             cold_start,
         })
     }

@@ -32,12 +32,17 @@ impl CaseRunner {
     /// Makes everything that stays the same over all executions: the meter, the runtime of an async
     /// job with its threads started and idle.
     pub fn new(case: Case) -> io::Result<Self> {
+        Self::with_meter(case, Meter::new())
+    }
+
+    /// The same with a meter of the caller's choice, made before the runtime's threads are.
+    pub fn with_meter(case: Case, meter: Meter) -> io::Result<Self> {
         record_panics();
         let runtime = match case.job.entry {
             Entry::Sync(_) => None,
             Entry::Async { runtime, .. } => Some(start_runtime(runtime)?),
         };
-        let execution = Execution::new(0, case.levels(), Meter::new());
+        let execution = Execution::new(0, case.levels(), meter);
         Ok(Self { entry: case.job.entry, runtime, execution, retained: 0 })
     }
 

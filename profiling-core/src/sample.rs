@@ -59,4 +59,8 @@ pub struct Sample {
     /// Bytes that the execution caused to be sent to a block device, now or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_written_bytes: Option<u64>,
+    /// Instructions in user mode that the CPU retired, by its own counter. Measured only on demand,
+    /// and then some hundred instructions of the readings themselves are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_instructions: Option<u64>,
 }

@@ -25,5 +25,5 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
         }
         progress(number + 1);
     }
-    Ok(Measured { samples, cold_start: None })
+    Ok(Measured { samples, cold_start: None, instructions: None })
 }

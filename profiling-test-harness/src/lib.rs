@@ -28,6 +28,7 @@
 //! | humantime | durations and dates as people write them |
 //! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
+//! | tempfile | where callgrind writes |
 //! | thiserror | error types |
 
 #![forbid(unsafe_code)]
@@ -38,11 +39,11 @@ mod print;
 mod capture;
 mod channel;
 mod cli;
-mod clock;
 mod descendants;
 mod environment;
 mod events;
 mod in_process;
+mod instructions;
 mod report;
 mod selection;
 mod session;

@@ -7,15 +7,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use profiling_core::job::Case;
-use profiling_core::measure::nanoseconds;
+use profiling_core::measure::{clock, nanoseconds};
 use profiling_core::profile::ColdStart;
 use profiling_core::sample::Sample;
 
 use crate::capture::Capture;
 use crate::channel::Upper;
-use crate::clock;
 use crate::descendants;
 use crate::events::{Event, Events, Stream};
+use crate::instructions::{self, Callgrind, Valgrind};
 use crate::signals;
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
 
@@ -48,6 +48,8 @@ pub(crate) struct CaseRun {
 pub(crate) struct Measured {
     pub samples: Vec<Sample>,
     pub cold_start: Option<ColdStart>,
+    /// What callgrind counted, where it was asked to.
+    pub instructions: Option<u64>,
 }
 
 /// Why and when a case failed.
@@ -88,6 +90,8 @@ impl std::fmt::Display for Phase {
 pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
+    /// Counts the instructions of cases, where the user wants that.
+    valgrind: Option<Valgrind>,
     /// The worker of the case that comes next, which gets ready and waits.
     spare: Option<Worker>,
 }
@@ -111,9 +115,9 @@ struct Started {
 
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through.
-    pub(crate) fn new(capture: bool) -> io::Result<Self> {
+    pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>) -> io::Result<Self> {
         descendants::adopt_orphans()?;
-        Ok(Self { executable: std::env::current_exe()?, capture, spare: None })
+        Ok(Self { executable: std::env::current_exe()?, capture, valgrind, spare: None })
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Once it has
@@ -125,7 +129,41 @@ impl Supervisor {
         next: Option<&CasePlan>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let Worker { mut child, channel, events, started, .. } = self.worker(plan)?;
+        let worker = self.worker(plan)?;
+        let mut run = self.follow(worker, plan, next, progress)?;
+        if self.valgrind.is_some()
+            && let Ok(measured) = &mut run.result
+        {
+            match self.count(&instructions::plan(plan, measured))? {
+                Ok(count) => measured.instructions = Some(count),
+                Err(failure) => run.result = Err(failure),
+            }
+        }
+        Ok(run)
+    }
+
+    /// The instructions of one execution, which a worker of its own is given under callgrind.
+    fn count(&mut self, plan: &CasePlan) -> io::Result<Result<u64, CaseFailure>> {
+        let callgrind = Callgrind::new()?;
+        let worker = self.start_as(plan, callgrind.command(&self.executable), true)?;
+        let process = worker.child.id();
+        let CaseRun { result, stderr, .. } = self.follow(worker, plan, None, &mut |_| ())?;
+        let counted = result
+            .and_then(|_| callgrind.count(process, plan).map_err(|reason| CaseFailure { phase: Phase::Exit, reason }));
+        Ok(counted.map_err(|CaseFailure { phase, reason }| {
+            let last = callgrind.last_words(process, &stderr.text());
+            CaseFailure { phase, reason: format!("while valgrind counted its instructions: {reason}\n{last}") }
+        }))
+    }
+
+    fn follow(
+        &mut self,
+        worker: Worker,
+        plan: &CasePlan,
+        next: Option<&CasePlan>,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<CaseRun> {
+        let Worker { mut child, channel, events, started, .. } = worker;
         channel.release();
         let mut conversation = Conversation::new(*plan, events, started);
         let ending = conversation.follow(progress);
@@ -157,17 +195,23 @@ impl Supervisor {
     }
 
     fn start(&self, plan: &CasePlan) -> io::Result<Worker> {
+        self.start_as(plan, Command::new(&self.executable), self.capture)
+    }
+
+    /// Starts a worker by a command that lacks nothing but the worker's arguments.
+    fn start_as(&self, plan: &CasePlan, mut command: Command, capture: bool) -> io::Result<Worker> {
         let assignment = Assignment {
             job: plan.case.job.name.to_owned(),
             case: plan.case.index,
             warmup: plan.warmup,
             samples: plan.samples,
+            hardware: self.valgrind.is_some(),
             supervisor: std::process::id(),
         };
         let (channel, worker_end) = Upper::open()?;
-        let output = || if self.capture { Stdio::piped() } else { Stdio::inherit() };
+        let output = || if capture { Stdio::piped() } else { Stdio::inherit() };
         let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
-        let mut child = Command::new(&self.executable)
+        let mut child = command
             .args([WORKER_ARGUMENT, &serde_json::to_string(&assignment)?])
             .stdin(worker_end)
             .stdout(output())
@@ -381,6 +425,7 @@ impl Conversation {
                     first_execution_ns,
                 }),
                 samples: self.samples,
+                instructions: None,
             }),
         };
         CaseRun { result, stdout: self.stdout, stderr: self.stderr }

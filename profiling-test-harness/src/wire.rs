@@ -22,6 +22,9 @@ pub(crate) struct Assignment {
     pub warmup: u32,
     /// Measured executions.
     pub samples: u32,
+    /// Whether to read the CPU's counter of instructions.
+    #[serde(default)]
+    pub hardware: bool,
     /// The process to die with.
     pub supervisor: u32,
 }
@@ -35,7 +38,7 @@ pub(crate) enum Message {
     Ready {
         /// [`PROTOCOL`] of the worker.
         protocol: u32,
-        /// When, by [`clock::shared_ns`](crate::clock::shared_ns).
+        /// When, by [`clock::shared_ns`](profiling_core::measure::clock::shared_ns).
         at_ns: Option<u64>,
     },
     /// An execution that doesn't count has ended.

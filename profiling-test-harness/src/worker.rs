@@ -4,11 +4,11 @@ use std::io;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
+use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
 
 use crate::channel::Lower;
-use crate::clock;
 use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
 
 /// The exit code of a worker that could not even begin; what it printed says why.
@@ -52,7 +52,8 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
     let mut sender = Sender::new(channel);
     let own = std::process::id();
-    let mut runner = CaseRunner::new(case)?;
+    let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
+    let mut runner = CaseRunner::with_meter(case, meter)?;
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {

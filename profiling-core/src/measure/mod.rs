@@ -6,14 +6,18 @@
 //! the two clock readings there is nothing but the job.
 
 pub mod allocator;
+pub mod clock;
 pub mod cpu;
+pub mod hardware;
 pub mod io;
+pub mod markers;
 pub mod memory;
 
 use std::time::Instant;
 
 use self::allocator::AllocationSpan;
 use self::cpu::{CpuClock, Usage};
+use self::hardware::{InstructionCounter, Reading};
 use self::io::{IoCounters, IoFigures};
 use self::memory::PeakRss;
 use crate::sample::Sample;
@@ -24,6 +28,7 @@ use crate::sample::Sample;
 pub struct Meter {
     rss: PeakRss,
     io: IoCounters,
+    instructions: InstructionCounter,
     opened: Option<Opened>,
     sample: Option<Sample>,
 }
@@ -35,6 +40,7 @@ struct Opened {
     rss: bool,
     io: Option<IoFigures>,
     usage: Option<Usage>,
+    instructions: Option<Reading>,
     cpu: Option<CpuClock>,
     clock: Instant,
 }
@@ -43,7 +49,14 @@ impl Meter {
     /// Opens the kernel's files that the readings come from.
     #[must_use]
     pub fn new() -> Self {
-        Self { rss: PeakRss::new(), io: IoCounters::new(), opened: None, sample: None }
+        Self { rss: PeakRss::new(), io: IoCounters::new(), ..Self::default() }
+    }
+
+    /// A meter that reads the CPU's counter of instructions, too, where there is one. Threads that run
+    /// already are not counted by it.
+    #[must_use]
+    pub fn with_instructions() -> Self {
+        Self { instructions: InstructionCounter::new(), ..Self::new() }
     }
 
     /// Opens the measured window.
@@ -53,14 +66,16 @@ impl Meter {
         let io = self.io.read_before();
         let heap = AllocationSpan::try_begin();
         let usage = Usage::now();
+        let instructions = self.instructions.read();
         let cpu = CpuClock::now();
-        self.opened = Some(Opened { heap, rss, io, usage, cpu, clock: Instant::now() });
+        self.opened = Some(Opened { heap, rss, io, usage, instructions, cpu, clock: Instant::now() });
     }
 
     /// Closes the measured window. Does nothing where none is open.
     pub fn stop(&mut self) {
         let clock = Instant::now();
         let cpu = CpuClock::now();
+        let instructions = self.instructions.read();
         let usage = Usage::now();
         let Some(opened) = self.opened.take() else { return };
         let heap = opened.heap.map(AllocationSpan::end);
@@ -84,6 +99,9 @@ impl Meter {
             written_bytes: io.map(|io| io.written_bytes),
             device_read_bytes: io.map(|io| io.device_read_bytes),
             device_written_bytes: io.map(|io| io.device_written_bytes),
+            hardware_instructions: instructions
+                .zip(opened.instructions)
+                .and_then(|(after, before)| after.since(&before)),
         });
     }
 

@@ -28,6 +28,7 @@ impl Figures {
             written_bytes: summarise(samples, |s| s.written_bytes),
             device_read_bytes: summarise(samples, |s| s.device_read_bytes),
             device_written_bytes: summarise(samples, |s| s.device_written_bytes),
+            hardware_instructions: summarise(samples, |s| s.hardware_instructions),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             persistent_connections: false,
             sample_size: 10,
         }),
-        cases: vec![CaseProfile { params, samples: 10, wall_ns, figures, cold_start: None }],
+        cases: vec![CaseProfile { params, samples: 10, wall_ns, figures, instructions: None, cold_start: None }],
         missing_cases: Vec::new(),
         environment: Environment {
             profiled_at: "2026-01-02T03:04:05Z".to_owned(),

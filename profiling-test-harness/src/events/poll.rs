@@ -41,15 +41,18 @@ impl Events {
             let stream = *stream;
             let mut buffer = [0; 16 * 1024];
             match pipe.read(&mut buffer) {
-                Ok(0) => {
-                    self.pipes.swap_remove(ready);
-                    return Ok(Event::Closed(stream));
-                }
+                Ok(0) => return Ok(self.close(ready)),
+                // A worker that ended before it took the byte that releases it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(self.close(ready)),
                 Ok(length) => return Ok(Event::Bytes(stream, buffer[..length].to_vec())),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn close(&mut self, index: usize) -> Event {
+        Event::Closed(self.pipes.swap_remove(index).0)
     }
 
     /// The index of a pipe that has something to read; results first, so that no flood of output
