@@ -1,9 +1,8 @@
 //! `--instructions`: one more worker of a case under Valgrind's callgrind, which counts the same
 //! instructions however busy the machine is.
 //!
-//! What lies between the two [`markers`] is counted, on all threads: callgrind zeroes its counts as an
-//! execution begins and writes them down as it ends. Its file has one part per execution, and one for
-//! what comes after the last.
+//! What lies between the two [`markers`] is counted, on all threads. callgrind's file has a part for what
+//! comes before an execution, one for the execution itself, and so on to the end of the program.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind};
@@ -22,7 +21,7 @@ const SLOWDOWN: u32 = 100;
 /// What is allowed for in addition: Valgrind translates the code that is executed for the first time.
 const ALLOWANCE: Duration = Duration::from_secs(60);
 /// How many of Valgrind's last lines are shown where it failed.
-const LAST_LINES: usize = 8;
+const LAST_LINES: usize = 20;
 
 /// Why instructions can't be counted at all.
 #[derive(Debug, Error)]
@@ -69,10 +68,11 @@ impl Callgrind {
     pub(crate) fn command(&self, executable: &Path) -> Command {
         let mut command = Command::new("valgrind");
         command
-            .arg("--tool=callgrind")
-            .arg(format!("--zero-before={}", markers::BEGINS))
+            // Without the options of `.valgrindrc` and `VALGRIND_OPTS`, or a debugger's pipes.
+            .args(["--tool=callgrind", "--command-line-only=yes", "--vgdb=no", "--fair-sched=try"])
+            .arg(format!("--dump-after={}", markers::BEGINS))
             .arg(format!("--dump-before={}", markers::ENDS))
-            .args(["--combine-dumps=yes", "--trace-children=no"])
+            .args(["--combine-dumps=yes", "--trace-children=no", "--num-callers=12"])
             .arg(self.option("--callgrind-out-file=", "counts"))
             .arg(self.option("--log-file=", "log"))
             .arg(executable);
@@ -111,7 +111,9 @@ impl Callgrind {
         let log = fs::read(self.file("log", process)).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let said = if log.trim().is_empty() { stderr } else { &log };
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        // Valgrind begins its lines with the process, `==123==`.
+        let is_blank = |line: &str| line.trim().trim_matches('=').chars().all(|c| c.is_ascii_digit());
+        let lines: Vec<&str> = said.lines().filter(|line| !is_blank(line)).collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 }

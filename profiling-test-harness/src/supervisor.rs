@@ -136,23 +136,25 @@ impl Supervisor {
         {
             match self.count(&instructions::plan(plan, measured))? {
                 Ok(count) => measured.instructions = Some(count),
-                Err(failure) => run.result = Err(failure),
+                Err(failed) => run = failed,
             }
         }
         Ok(run)
     }
 
-    /// The instructions of one execution, which a worker of its own is given under callgrind.
-    fn count(&mut self, plan: &CasePlan) -> io::Result<Result<u64, CaseFailure>> {
+    /// The instructions of one execution, for which a worker is started under callgrind; that worker's
+    /// run where it failed.
+    fn count(&mut self, plan: &CasePlan) -> io::Result<Result<u64, CaseRun>> {
         let callgrind = Callgrind::new()?;
         let worker = self.start_as(plan, callgrind.command(&self.executable), true)?;
         let process = worker.child.id();
-        let CaseRun { result, stderr, .. } = self.follow(worker, plan, None, &mut |_| ())?;
+        let CaseRun { result, stdout, stderr } = self.follow(worker, plan, None, &mut |_| ())?;
         let counted = result
             .and_then(|_| callgrind.count(process, plan).map_err(|reason| CaseFailure { phase: Phase::Exit, reason }));
         Ok(counted.map_err(|CaseFailure { phase, reason }| {
             let last = callgrind.last_words(process, &stderr.text());
-            CaseFailure { phase, reason: format!("while valgrind counted its instructions: {reason}\n{last}") }
+            let reason = format!("while valgrind counted its instructions: {reason}\n{last}");
+            CaseRun { result: Err(CaseFailure { phase, reason }), stdout, stderr }
         }))
     }
 

@@ -71,3 +71,23 @@ impl Events {
         Ok(first.into_iter().chain(ready).min_by_key(|&index| self.pipes[index].0 != Stream::Results))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_before_it_is_released_has_closed_its_channel() {
+        let (mut upper, lower) = UnixStream::pair().expect("sockets can be made");
+        upper.write_all(&[1]).expect("it has room");
+        drop(lower);
+        let mut events = Events::new(OwnedFd::from(upper).into(), None, None).expect("it is open");
+        let event = events.next(Instant::now() + Duration::from_secs(10)).expect("no error of ours");
+        assert_eq!(event, Event::Closed(Stream::Results));
+        assert!(events.all_closed());
+    }
+}
