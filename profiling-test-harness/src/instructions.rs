@@ -72,7 +72,7 @@ impl Callgrind {
             .args(["--tool=callgrind", "--command-line-only=yes", "--vgdb=no", "--fair-sched=try"])
             .arg(format!("--dump-after={}", markers::BEGINS))
             .arg(format!("--dump-before={}", markers::ENDS))
-            .args(["--combine-dumps=yes", "--trace-children=no", "--num-callers=12"])
+            .args(["--combine-dumps=yes", "--trace-children=no", "--num-callers=8"])
             .arg(self.option("--callgrind-out-file=", "counts"))
             .arg(self.option("--log-file=", "log"))
             .arg(executable);
@@ -118,18 +118,18 @@ impl Callgrind {
     }
 }
 
-/// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution. It
-/// may take as long as follows from what the case took without.
+/// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution.
 pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> CasePlan {
+    CasePlan { case: plan.case, warmup: plan.warmup.max(1), samples: 1, timeout: timeout(measured) }
+}
+
+/// From the longest execution, by the clock or, of several threads that Valgrind lets run one at a time,
+/// by the CPU.
+fn timeout(measured: &Measured) -> Duration {
     let longest = measured.samples.iter().map(|sample| sample.wall_ns.max(sample.cpu_ns.unwrap_or(0))).max();
     let first = measured.cold_start.map(|cold_start| cold_start.first_execution_ns);
     let longest = Duration::from_nanos(longest.max(first).unwrap_or(0));
-    CasePlan {
-        case: plan.case,
-        warmup: plan.warmup.max(1),
-        samples: 1,
-        timeout: longest.saturating_mul(SLOWDOWN).saturating_add(ALLOWANCE),
-    }
+    longest.saturating_mul(SLOWDOWN).saturating_add(ALLOWANCE)
 }
 
 /// The instructions of each execution in a file of callgrind's.
@@ -153,6 +153,9 @@ fn executions(file: impl BufRead) -> io::Result<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use profiling_core::profile::ColdStart;
+    use profiling_core::sample::Sample;
+
     use super::*;
 
     /// As Valgrind 3.19 writes it, shortened.
@@ -208,5 +211,21 @@ totals: 2300
             executions(&b"part: 1\ndesc: Trigger: Program termination\ntotals: 9\n"[..]).expect("valid").is_empty()
         );
         assert!(executions(&b"desc: Trigger: --dump-before=profiling_execution_ends\ntotals: many\n"[..]).is_err());
+    }
+
+    #[test]
+    fn the_deadline_follows_from_the_longest_execution_without_valgrind() {
+        let seconds = |wall: u64, cpu: u64| Sample {
+            wall_ns: wall * 1_000_000_000,
+            cpu_ns: Some(cpu * 1_000_000_000),
+            ..Sample::default()
+        };
+        let measured = |samples: &[Sample], first_execution_ns| Measured {
+            samples: samples.to_vec(),
+            cold_start: Some(ColdStart { startup_ns: 0, first_execution_ns }),
+            instructions: None,
+        };
+        assert_eq!(timeout(&measured(&[seconds(2, 1), seconds(1, 3)], 5)), Duration::from_secs(360));
+        assert_eq!(timeout(&measured(&[seconds(0, 0)], 10_000_000)), Duration::from_secs(61));
     }
 }
