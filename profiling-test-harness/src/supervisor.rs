@@ -158,6 +158,7 @@ impl Supervisor {
         }))
     }
 
+    /// Lets a worker begin and follows it to its end; then see [`run`](Self::run).
     fn follow(
         &mut self,
         worker: Worker,
