@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::measure::Meter;
+use crate::measure::{Meter, markers};
 
 /// An annotated function, as registered by `#[profile_job]`.
 ///
@@ -166,15 +166,15 @@ impl Execution {
     }
 
     /// Opens the measured window. The last thing it does is read the clock.
-    #[inline(never)]
+    #[inline]
     pub fn start(&mut self) {
-        self.meter.start();
+        markers::profiling_execution_begins(&mut self.meter);
     }
 
     /// Closes the measured window. The first thing it does is read the clock.
-    #[inline(never)]
+    #[inline]
     pub fn stop(&mut self) {
-        self.meter.stop();
+        markers::profiling_execution_ends(&mut self.meter);
     }
 }
 

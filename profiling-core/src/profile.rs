@@ -69,6 +69,10 @@ pub struct CaseProfile {
     /// Every other figure that was measured, by the name it has in [`Sample`].
     #[serde(flatten)]
     pub figures: Figures,
+    /// Instructions of one execution, of all threads, as callgrind counts them (`Ir`). Measured only on
+    /// demand, in a run of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
     /// The most memory of the worker and all processes that the job has started together. Absent where none
     /// was seen running: `peak_rss_bytes` is then all there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +100,8 @@ pub struct Circumstances {
     pub tree_peak: Option<TreePeak>,
     /// See [`CaseProfile::file_descriptors_left_open`].
     pub file_descriptors_left_open: Option<i64>,
+    /// See [`CaseProfile::instructions`].
+    pub instructions: Option<u64>,
     /// The share of the machine's CPU time that its host gave to others, in thousandths.
     pub steal_permille: Option<u64>,
 }
@@ -199,6 +205,9 @@ pub struct Figures {
     /// See [`Sample::peak_file_descriptors`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_file_descriptors: Option<Summary>,
+    /// See [`Sample::hardware_instructions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_instructions: Option<Summary>,
 }
 
 /// The first steps of the worker that measured a case.
@@ -275,6 +284,7 @@ impl CaseProfile {
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             wall_ns: Summary::of(&wall)?,
             figures: Figures::of(samples),
+            instructions: circumstances.instructions,
             tree_peak: circumstances.tree_peak,
             file_descriptors_left_open: circumstances.file_descriptors_left_open,
             cold_start: ColdStart::median(cold_starts),

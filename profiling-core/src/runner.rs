@@ -33,17 +33,18 @@ impl CaseRunner {
     /// Makes everything that stays the same over all executions: the meter, the runtime of an async
     /// job with its threads started and idle.
     pub fn new(case: Case) -> io::Result<Self> {
-        Self::from_execution(case, 0)
+        Self::with_meter(case, 0, Meter::new())
     }
 
-    /// Like [`new`](Self::new), with another number for the first execution.
-    pub fn from_execution(case: Case, number: u64) -> io::Result<Self> {
+    /// The same with another number for the first execution, and a meter of the caller's choice, made
+    /// before the runtime's threads are.
+    pub fn with_meter(case: Case, number: u64, meter: Meter) -> io::Result<Self> {
         record_panics();
         let runtime = match case.job.entry {
             Entry::Sync(_) => None,
             Entry::Async { runtime, .. } => Some(start_runtime(runtime)?),
         };
-        let execution = Execution::new(number, case.levels(), Meter::new());
+        let execution = Execution::new(number, case.levels(), meter);
         Ok(Self { entry: case.job.entry, runtime, execution, retained: 0 })
     }
 

@@ -72,4 +72,8 @@ pub struct Sample {
     /// The most file descriptors that were open, seen as [`peak_threads`](Self::peak_threads) is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_file_descriptors: Option<u64>,
+    /// Instructions in user mode that the CPU retired, by its own counter. Measured only on demand,
+    /// and then some hundred instructions of the readings themselves are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_instructions: Option<u64>,
 }

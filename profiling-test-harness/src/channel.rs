@@ -75,7 +75,7 @@ mod two_way {
 /// A pipe, where there are no socket pairs: nothing goes down, and a worker begins when it is ready.
 #[cfg(not(unix))]
 mod one_way {
-    use std::cell::Cell;
+    use std::cell::RefCell;
     use std::fs::File;
     use std::io::{self, PipeReader, Write};
     use std::os::windows::io::AsHandle;
@@ -83,7 +83,7 @@ mod one_way {
 
     /// The supervisor's end.
     #[derive(Debug)]
-    pub(crate) struct Upper(Cell<Option<PipeReader>>);
+    pub(crate) struct Upper(RefCell<Option<PipeReader>>);
 
     /// The worker's end.
     #[derive(Debug)]
@@ -96,7 +96,7 @@ mod one_way {
         /// A new channel, and the standard input of the worker at its other end.
         pub(crate) fn open() -> io::Result<(Self, Stdio)> {
             let (messages, lower) = io::pipe()?;
-            Ok((Self(Cell::new(Some(messages))), lower.into()))
+            Ok((Self(RefCell::new(Some(messages))), lower.into()))
         }
 
         /// Where the worker's messages arrive; to be asked for once.

@@ -31,6 +31,8 @@ pub(crate) struct Arguments {
     pub quiet_machine: bool,
     pub out: Option<PathBuf>,
     pub in_process: bool,
+    /// Count the instructions of an execution, too.
+    pub instructions: bool,
 }
 
 /// Which jobs are meant.
@@ -86,6 +88,7 @@ fn own(command: Command) -> Command {
     let option = |name: &'static str, value: &'static str, help: &str| {
         Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", twin(name)))
     };
+    let instructions = "Count the instructions of one more execution per case, under Valgrind";
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
         .next_help_heading("Profiling")
@@ -107,6 +110,7 @@ fn own(command: Command) -> Command {
             option("out", "DIR", "Store the profiles here, rather than in the target directory")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
@@ -219,6 +223,13 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         Some(&number) => Ok(Some(number)),
         None => environment.option(name, parse),
     };
+    let [instructions, in_process] =
+        ["instructions", "in-process"].map(|name| matches.get_flag(name) || environment.flag(&twin(name)));
+    if instructions && in_process {
+        let message = "--instructions (or PROFILING_INSTRUCTIONS) needs a process of the job's own, and can't be used \
+                       with --in-process (or PROFILING_IN_PROCESS)\n";
+        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+    }
     Ok(Arguments {
         selection: Selection {
             filters: strings("filter"),
@@ -247,7 +258,8 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
             None => environment.option("timeout", duration)?,
         },
         out: matches.get_one("out").cloned().or_else(|| environment.0(&twin("out")).map(PathBuf::from)),
-        in_process: matches.get_flag("in-process") || environment.flag(&twin("in-process")),
+        in_process,
+        instructions,
     })
 }
 
@@ -314,6 +326,8 @@ mod tests {
         assert_eq!(arguments.timeout, Some(Duration::from_secs(1)));
         assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
         assert!(arguments.in_process && arguments.no_capture);
+        assert!(!arguments.instructions);
+        assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions);
         let off = parse_line("", &[("PROFILING_IN_PROCESS", "0"), ("RUST_TEST_NOCAPTURE", "0")]).expect("valid");
         assert!(!off.in_process && !off.no_capture);
     }
@@ -325,6 +339,7 @@ mod tests {
             ("--timeout 5", "unit"),
             ("--timeout 0s", "more than zero"),
             ("--ignored --include-ignored", "cannot be used with"),
+            ("--instructions --in-process", "can't be used with --in-process"),
             ("--nonsense", "unexpected argument"),
         ] {
             let message = parse_line(line, &[]).expect_err("invalid").to_string();

@@ -28,7 +28,7 @@
 //! | humantime | durations and dates as people write them |
 //! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
-//! | tempfile | a temporary directory for each worker |
+//! | tempfile | a temporary directory for each worker, and where callgrind writes |
 //! | thiserror | error types |
 
 #![forbid(unsafe_code)]
@@ -39,12 +39,12 @@ mod print;
 mod capture;
 mod channel;
 mod cli;
-mod clock;
 mod descendants;
 mod environment;
 mod events;
 mod files;
 mod in_process;
+mod instructions;
 mod report;
 mod selection;
 mod session;

@@ -18,6 +18,7 @@ use crate::capture::Capture;
 use crate::cli::{self, Arguments};
 use crate::environment;
 use crate::in_process;
+use crate::instructions::{Valgrind, ValgrindError};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, failed_jobs, failures, listing, table};
 use crate::selection::{self, Chosen, Selected};
@@ -40,6 +41,8 @@ pub(crate) enum SessionError {
     NoJobs(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Valgrind(#[from] ValgrindError),
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
 }
@@ -83,6 +86,7 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         let _ = write!(io::stdout(), "{}", listing::list(&chosen, arguments.format));
         return Ok(true);
     }
+    let valgrind = if arguments.instructions { Some(Valgrind::find()?) } else { None };
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
@@ -90,7 +94,7 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         return Ok(conclude(&chosen, &reports, arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments.out.as_deref(), &jobs)?;
-    let reports = measure(host, arguments, &chosen, &mut shelf)?;
+    let reports = measure(host, arguments, valgrind, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
@@ -106,10 +110,11 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
 fn measure(
     host: &Host,
     arguments: &Arguments,
+    valgrind: Option<Valgrind>,
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Vec<CaseReport>, SessionError> {
-    let mut supervisor = Supervisor::new(!arguments.no_capture, &shelf.writes_to())?;
+    let mut supervisor = Supervisor::new(!arguments.no_capture, valgrind, &shelf.writes_to())?;
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
     let mut run =
@@ -267,7 +272,7 @@ fn announce_profiles(host: &Host, shelf: &Shelf) {
 /// Prints the end of the report; `true` where every job passed.
 fn conclude(chosen: &Chosen, reports: &[CaseReport], arguments: &Arguments, took: Duration) -> bool {
     if !reports.is_empty() && !arguments.quiet {
-        say!("\n{}", table::render(reports));
+        say!("\n{}", table::render(reports, arguments.instructions));
     }
     if arguments.show_output {
         say!("\n{}", failures::successes(reports));

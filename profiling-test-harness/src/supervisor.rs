@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use profiling_core::evidence::Evidence;
 use profiling_core::job::{Case, Isolation};
 use profiling_core::measure::leftovers::Leftovers;
-use profiling_core::measure::nanoseconds;
+use profiling_core::measure::{clock, nanoseconds};
 use profiling_core::profile::{Circumstances, ColdStart, TreePeak, TreePeakMethod};
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
 use crate::capture::Capture;
 use crate::channel::Upper;
-use crate::clock;
 use crate::descendants;
 use crate::events::{Event, Events, Stream};
 use crate::files::Files;
+use crate::instructions::{self, Callgrind, Valgrind};
 use crate::signals;
 use crate::steal::Ticks;
 use crate::watch::Watch;
@@ -172,6 +172,8 @@ pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
     files: Files,
+    /// Counts the instructions of cases, where the user wants that.
+    valgrind: Option<Valgrind>,
     /// The worker that comes next, which gets ready and waits.
     spare: Option<Worker>,
 }
@@ -198,9 +200,10 @@ struct Started {
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
     /// itself writes.
-    pub(crate) fn new(capture: bool, ours: &[PathBuf]) -> io::Result<Self> {
+    pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
-        Ok(Self { executable: std::env::current_exe()?, capture, files: Files::watch(ours)?, spare: None })
+        let files = Files::watch(ours)?;
+        Ok(Self { executable: std::env::current_exe()?, capture, files, valgrind, spare: None })
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -219,7 +222,8 @@ impl Supervisor {
         while let Some(round) = rounds.next() {
             let then = rounds.peek().map(|round| (plan.case, *round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
-            let run = self.run_round(plan, round, then, &mut |ended| progress(ended_before + ended))?;
+            let worker = self.worker(plan.case, round)?;
+            let run = self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
             whole = Some(match whole {
                 Some(whole) => whole.and(run),
@@ -234,17 +238,44 @@ impl Supervisor {
             let stolen = Ticks::now().zip(begin).and_then(|(now, begin)| now.stolen_permille_since(begin));
             measured.circumstances.steal_permille = stolen;
         }
+        if self.valgrind.is_some()
+            && let Ok(measured) = &mut whole.result
+        {
+            match self.count(&instructions::plan(plan, measured))? {
+                Ok(count) => measured.circumstances.instructions = Some(count),
+                Err(failed) => whole = failed,
+            }
+        }
         Ok(whole)
     }
 
-    fn run_round(
+    /// The instructions of one execution, for which a worker is started under callgrind; that worker's
+    /// run where it failed.
+    fn count(&mut self, plan: &CasePlan) -> io::Result<Result<u64, CaseRun>> {
+        let callgrind = Callgrind::new()?;
+        let round = plan.first_round();
+        let worker = self.start_as(plan.case, round, callgrind.command(&self.executable), true)?;
+        let process = worker.child.id();
+        let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?;
+        let counted = result
+            .and_then(|_| callgrind.count(process, plan).map_err(|reason| CaseFailure { phase: Phase::Exit, reason }));
+        Ok(counted.map_err(|CaseFailure { phase, reason }| {
+            let last = callgrind.last_words(process, &stderr.text());
+            let reason = format!("while valgrind counted its instructions: {reason}\n{last}");
+            CaseRun { result: Err(CaseFailure { phase, reason }), stdout, stderr }
+        }))
+    }
+
+    /// Lets a worker begin and follows it to its end; then starts the one that comes next.
+    fn follow(
         &mut self,
+        worker: Worker,
         plan: &CasePlan,
         round: Round,
         then: Option<(Case, Round)>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let Worker { mut child, channel, events, started, temporary, .. } = self.worker(plan.case, round)?;
+        let Worker { mut child, channel, events, started, temporary, .. } = worker;
         channel.release();
         let mut conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id()));
         let ending = conversation.follow(progress);
@@ -277,18 +308,23 @@ impl Supervisor {
     }
 
     fn start(&self, case: Case, round: Round) -> io::Result<Worker> {
+        self.start_as(case, round, Command::new(&self.executable), self.capture)
+    }
+
+    /// Starts a worker by a command that lacks nothing but the worker's arguments.
+    fn start_as(&self, case: Case, round: Round, mut command: Command, capture: bool) -> io::Result<Worker> {
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case.index,
             first: round.first,
             warmup: round.warmup,
             samples: round.samples,
+            hardware: self.valgrind.is_some(),
             supervisor: std::process::id(),
         };
         let temporary = self.files.temporary_directory()?;
         let (channel, worker_end) = Upper::open()?;
-        let output = || if self.capture { Stdio::piped() } else { Stdio::inherit() };
-        let mut command = Command::new(&self.executable);
+        let output = || if capture { Stdio::piped() } else { Stdio::inherit() };
         command
             .args([WORKER_ARGUMENT, &serde_json::to_string(&assignment)?])
             .envs(TEMPORARY_DIRECTORY.map(|variable| (variable, temporary.path())))
@@ -565,7 +601,7 @@ impl Conversation {
                 .tree_bytes
                 .map(|bytes| TreePeak { bytes: bytes.max(resident.unwrap_or(0)), method: TreePeakMethod::Sampled }),
             file_descriptors_left_open: self.left.file_descriptors,
-            steal_permille: None,
+            ..Circumstances::default()
         };
         Measured { samples: self.samples, circumstances, evidence }
     }

@@ -25,11 +25,15 @@ pub(crate) struct Assignment {
     pub warmup: u32,
     /// Measured executions.
     pub samples: u32,
+    /// Whether to read the CPU's counter of instructions.
+    #[serde(default)]
+    pub hardware: bool,
     /// The process to die with.
     pub supervisor: u32,
 }
 
 /// One line from worker to supervisor.
+#[expect(clippy::large_enum_variant, reason = "one message exists at a time; a box would be an allocation per sample")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {
@@ -37,7 +41,7 @@ pub(crate) enum Message {
     Ready {
         /// [`PROTOCOL`] of the worker.
         protocol: u32,
-        /// When, by [`clock::shared_ns`](crate::clock::shared_ns).
+        /// When, by [`clock::shared_ns`](profiling_core::measure::clock::shared_ns).
         at_ns: Option<u64>,
     },
     /// An execution that doesn't count has ended.

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
 use profiling_core::measure::leftovers::Before;
+use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
 
 use crate::channel::Lower;
-use crate::clock;
 use crate::descendants;
 use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
 
@@ -55,7 +55,8 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
     let mut sender = Sender::new(channel);
     let own = std::process::id();
-    let mut runner = CaseRunner::from_execution(case, assignment.first)?;
+    let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
+    let mut runner = CaseRunner::with_meter(case, assignment.first, meter)?;
     let before = Before::now();
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;

@@ -134,7 +134,9 @@ fn time() -> Vec<Row> {
     };
     let on_two = || {
         let threads = [(); 2].map(|()| std::thread::spawn(|| burn(Duration::from_millis(100))));
-        threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        for thread in threads {
+            thread.join().expect("it ends");
+        }
     };
     let one = || burn(Duration::from_millis(100));
     vec![
@@ -221,7 +223,7 @@ fn burn(time: Duration) {
         Duration::new(used.tv_sec.unsigned_abs(), u32::try_from(used.tv_nsec).expect("less than a second"))
     };
     let begin = if std::env::var_os(CHILD).is_some() { Duration::ZERO } else { used() };
-    while used() - begin < time {
+    while used().saturating_sub(begin) < time {
         black_box((0..2_000).fold(0_u64, |sum, number| sum ^ black_box(number)));
     }
 }

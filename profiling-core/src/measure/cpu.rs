@@ -65,6 +65,8 @@ impl Usage {
     }
 }
 
+#[cfg(unix)]
+pub(super) use os::read_clock;
 #[cfg(target_os = "macos")]
 pub(super) use os::rusage;
 
@@ -76,9 +78,14 @@ mod os {
     use super::Usage;
 
     pub(super) fn cpu_clock() -> Option<Duration> {
+        read_clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+    }
+
+    /// What one of the system's clocks shows.
+    pub(in crate::measure) fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
         let mut time = MaybeUninit::<libc::timespec>::uninit();
         // SAFETY: `time` is valid for a write of one `timespec`, which is all that the call does.
-        let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, time.as_mut_ptr()) };
+        let status = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
         if status != 0 {
             return None;
         }

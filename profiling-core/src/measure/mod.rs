@@ -6,11 +6,14 @@
 //! the two clock readings there is nothing but the job.
 
 pub mod allocator;
+pub mod clock;
 pub mod cpu;
 pub mod descriptors;
 pub mod family;
+pub mod hardware;
 pub mod io;
 pub mod leftovers;
+pub mod markers;
 pub mod memory;
 pub mod schedule;
 pub mod threads;
@@ -20,6 +23,7 @@ use std::time::Instant;
 use self::allocator::AllocationSpan;
 use self::cpu::{CpuClock, Usage};
 use self::family::{Family, FamilyAfter};
+use self::hardware::{InstructionCounter, Reading};
 use self::io::{IoCounters, IoFigures};
 use self::memory::PeakRss;
 use self::schedule::QueueDelay;
@@ -32,6 +36,7 @@ pub struct Meter {
     rss: PeakRss,
     io: IoCounters,
     queue: QueueDelay,
+    instructions: InstructionCounter,
     opened: Option<Opened>,
     closed: Option<Closed>,
 }
@@ -45,6 +50,7 @@ struct Opened {
     io: Option<IoFigures>,
     usage: Option<Usage>,
     queued_ns: Option<u64>,
+    instructions: Option<Reading>,
     cpu: Option<CpuClock>,
     clock: Instant,
 }
@@ -60,7 +66,14 @@ impl Meter {
     /// Opens the kernel's files that the readings come from.
     #[must_use]
     pub fn new() -> Self {
-        Self { rss: PeakRss::new(), io: IoCounters::new(), queue: QueueDelay::new(), opened: None, closed: None }
+        Self { rss: PeakRss::new(), io: IoCounters::new(), queue: QueueDelay::new(), ..Self::default() }
+    }
+
+    /// A meter that reads the CPU's counter of instructions, too, where there is one. Threads that run
+    /// already are not counted by it.
+    #[must_use]
+    pub fn with_instructions() -> Self {
+        Self { instructions: InstructionCounter::new(), ..Self::new() }
     }
 
     /// Opens the measured window.
@@ -73,14 +86,17 @@ impl Meter {
         let io = self.io.read_before();
         let heap = AllocationSpan::try_begin();
         let usage = Usage::now();
+        let instructions = self.instructions.read();
         let cpu = CpuClock::now();
-        self.opened = Some(Opened { family, heap, rss, io, usage, queued_ns, cpu, clock: Instant::now() });
+        self.opened =
+            Some(Opened { family, heap, rss, io, usage, queued_ns, instructions, cpu, clock: Instant::now() });
     }
 
     /// Closes the measured window. Does nothing where none is open.
     pub fn stop(&mut self) {
         let clock = Instant::now();
         let cpu = CpuClock::now();
+        let instructions = self.instructions.read();
         let usage = Usage::now();
         let Some(opened) = self.opened.take() else { return };
         let heap = opened.heap.map(AllocationSpan::end);
@@ -109,6 +125,9 @@ impl Meter {
             device_written_bytes: io.map(|io| io.device_written_bytes),
             peak_threads: memory.and_then(|memory| memory.threads),
             peak_file_descriptors: descriptors::count(),
+            hardware_instructions: instructions
+                .zip(opened.instructions)
+                .and_then(|(after, before)| after.since(&before)),
         };
         self.closed = Some(Closed { sample, family: opened.family.zip(Family::after()) });
     }

@@ -36,9 +36,9 @@ impl Growth {
     pub fn of(steps: &[i64]) -> Option<Self> {
         let (first, second) = steps.split_at(steps.len() / 2);
         let rises = steps.iter().filter(|&&step| step > 0).count();
-        let (risen, fallen) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
+        let (added, taken) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
         if rises < FEWEST
-            || fallen.saturating_mul(TAKEN_BACK) > risen
+            || taken.saturating_mul(TAKEN_BACK) > added
             || sum_of(first, |step| step) <= 0
             || sum_of(second, |step| step) <= 0
         {

@@ -34,6 +34,7 @@ impl Figures {
             device_written_bytes: summarise(samples, |s| s.device_written_bytes),
             peak_threads: summarise(samples, |s| s.peak_threads),
             peak_file_descriptors: summarise(samples, |s| s.peak_file_descriptors),
+            hardware_instructions: summarise(samples, |s| s.hardware_instructions),
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             samples: 10,
             wall_ns,
             figures,
+            instructions: Some(1_234_567),
             tree_peak: None,
             file_descriptors_left_open: Some(-1),
             cold_start: None,

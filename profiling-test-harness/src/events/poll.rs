@@ -41,15 +41,18 @@ impl Events {
             let stream = *stream;
             let mut buffer = [0; 16 * 1024];
             match pipe.read(&mut buffer) {
-                Ok(0) => {
-                    self.pipes.swap_remove(ready);
-                    return Ok(Event::Closed(stream));
-                }
+                Ok(0) => return Ok(self.close(ready)),
+                // A worker that ended before it took the byte that releases it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(self.close(ready)),
                 Ok(length) => return Ok(Event::Bytes(stream, buffer[..length].to_vec())),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn close(&mut self, index: usize) -> Event {
+        Event::Closed(self.pipes.swap_remove(index).0)
     }
 
     /// The index of a pipe that has something to read; results first, so that no flood of output
@@ -66,5 +69,25 @@ impl Events {
         let mut ready = (0..fds.len()).filter(|&index| !fds[index].revents().is_empty());
         let first = ready.next();
         Ok(first.into_iter().chain(ready).min_by_key(|&index| self.pipes[index].0 != Stream::Results))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_before_it_is_released_has_closed_its_channel() {
+        let (mut upper, lower) = UnixStream::pair().expect("sockets can be made");
+        upper.write_all(&[1]).expect("it has room");
+        drop(lower);
+        let mut events = Events::new(OwnedFd::from(upper).into(), None, None).expect("it is open");
+        let event = events.next(Instant::now() + Duration::from_secs(10)).expect("no error of ours");
+        assert_eq!(event, Event::Closed(Stream::Results));
+        assert!(events.all_closed());
     }
 }

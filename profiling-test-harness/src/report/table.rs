@@ -1,6 +1,6 @@
 //! The table at the end of a run.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use profiling_core::profile::{CaseProfile, Grade};
 use profiling_core::statistics::Summary;
 
@@ -8,11 +8,13 @@ use super::{CaseReport, figures, verdict_line};
 
 /// Stands where there is no figure.
 const NOT_MEASURED: &str = "–";
+/// The column that is shown on demand.
+const INSTRUCTIONS: usize = 9;
 /// How much of a failure's reason fits into a row; the rest is shown with the failure.
 const REASON: usize = 72;
 
-/// One row per case.
-pub(crate) fn render(reports: &[CaseReport]) -> String {
+/// One row per case; `instructions`: with their number.
+pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([
@@ -25,6 +27,7 @@ pub(crate) fn render(reports: &[CaseReport]) -> String {
         "CPU p50",
         "peak memory",
         "allocations",
+        "instructions",
         "verdict",
     ]);
     for column in 2..=8 {
@@ -34,6 +37,12 @@ pub(crate) fn render(reports: &[CaseReport]) -> String {
     }
     for report in reports {
         table.add_row(row(report));
+    }
+    if let Some(column) = table.column_mut(INSTRUCTIONS) {
+        column.set_cell_alignment(CellAlignment::Right);
+        if !instructions {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
     }
     let profiles: Vec<&CaseProfile> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
     let mut lines = vec![table.to_string()];
@@ -55,22 +64,22 @@ fn passed(profile: &CaseProfile) -> String {
     if noisy { "ok, noisy".to_owned() } else { "ok".to_owned() }
 }
 
-fn row(report: &CaseReport) -> [String; 10] {
+fn row(report: &CaseReport) -> [String; 11] {
     let (job, label) = (report.case.job.name.to_owned(), report.case.label());
     match &report.result {
         Ok(profile) => {
-            let [samples, p50, p95, p99, cpu, memory, allocations] = cells(profile);
-            [job, label, samples, p50, p95, p99, cpu, memory, allocations, passed(profile)]
+            let [samples, p50, p95, p99, cpu, memory, allocations, instructions] = cells(profile);
+            [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, passed(profile)]
         }
         Err(failure) => {
             let none = String::new;
             let reason = verdict_line(failure, REASON);
-            [job, label, none(), none(), none(), none(), none(), none(), none(), reason]
+            [job, label, none(), none(), none(), none(), none(), none(), none(), none(), reason]
         }
     }
 }
 
-fn cells(profile: &CaseProfile) -> [String; 7] {
+fn cells(profile: &CaseProfile) -> [String; 8] {
     let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| NOT_MEASURED.to_owned());
     let p50 = |summary: Option<Summary>| summary.map(|summary| summary.p50);
     let wall = &profile.wall_ns;
@@ -82,6 +91,7 @@ fn cells(profile: &CaseProfile) -> [String; 7] {
         or_dash(p50(profile.figures.cpu_ns).map(figures::time)),
         or_dash(profile.peak_memory_bytes().map(figures::bytes)),
         or_dash(p50(profile.figures.allocations).map(figures::count)),
+        or_dash(profile.instructions.map(figures::count)),
     ]
 }
 

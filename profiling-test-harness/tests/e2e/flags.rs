@@ -147,7 +147,7 @@ fn explains_itself() {
     let sandbox = Sandbox::new(Package::zoo());
     let help = run(&mut sandbox.harness("--help"));
     help.expect_code(0);
-    for flag in ["samples", "warmup", "timeout", "out", "in-process"] {
+    for flag in ["samples", "warmup", "timeout", "out", "instructions", "in-process"] {
         let variable = format!("PROFILING_{}", flag.replace('-', "_").to_uppercase());
         help.says(&[&format!("--{flag}"), &variable]);
     }

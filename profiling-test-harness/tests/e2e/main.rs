@@ -9,6 +9,8 @@ mod failures;
 mod feature_off;
 mod flags;
 #[cfg(target_os = "linux")]
+mod instructions;
+#[cfg(target_os = "linux")]
 mod interruption;
 mod measurements;
 mod output;

@@ -86,6 +86,19 @@ impl Package {
         Self::shared("keeper", &[("src/lib.rs", source), ("tests/profiling.rs", main)], "")
     }
 
+    /// Jobs whose instructions are counted.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn counting() -> Self {
+        let source = include_str!("../fixtures/counting.rs");
+        let more = r#"
+            [dependencies.tokio]
+            version = "1"
+            default-features = false
+            features = ["rt"]
+        "#;
+        Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], more)
+    }
+
     /// Test binaries with jobs and allocators of their own.
     pub(crate) fn variants() -> Self {
         let sources = [

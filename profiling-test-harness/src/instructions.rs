@@ -1,0 +1,234 @@
+//! `--instructions`: one more worker of a case under Valgrind's callgrind, which counts the same
+//! instructions however busy the machine is.
+//!
+//! What lies between the two [`markers`] is counted, on all threads. callgrind's file has a part for what
+//! comes before an execution, one for the execution itself, and so on to the end of the program.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use profiling_core::measure::markers;
+use tempfile::TempDir;
+use thiserror::Error;
+
+use crate::supervisor::{CasePlan, Measured};
+
+/// How much longer than without Valgrind an execution may take.
+const SLOWDOWN: u32 = 100;
+/// What is allowed for in addition: Valgrind translates the code that is executed for the first time.
+const ALLOWANCE: Duration = Duration::from_secs(60);
+/// How many of Valgrind's last lines are shown where it failed.
+const LAST_LINES: usize = 20;
+
+/// Why instructions can't be counted at all.
+#[derive(Debug, Error)]
+pub(crate) enum ValgrindError {
+    #[error(
+        "--instructions needs Valgrind, and there is no `valgrind` in the PATH. Install it: `apt-get install valgrind` \
+         (Debian, Ubuntu), `dnf install valgrind` (Fedora), `pacman -S valgrind` (Arch), `apk add valgrind` (Alpine); \
+         elsewhere see https://valgrind.org. Or leave out --instructions and PROFILING_INSTRUCTIONS"
+    )]
+    Missing,
+    #[error("--instructions needs Valgrind, and `valgrind --version` does not work here: {0}")]
+    Unusable(String),
+}
+
+/// An installed Valgrind.
+#[derive(Debug)]
+pub(crate) struct Valgrind;
+
+impl Valgrind {
+    /// Makes sure that there is one.
+    pub(crate) fn find() -> Result<Self, ValgrindError> {
+        let version = Command::new("valgrind").arg("--version").stdin(Stdio::null()).output();
+        match version {
+            Ok(output) if output.status.success() => Ok(Self),
+            Ok(output) => Err(ValgrindError::Unusable(output.status.to_string())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(ValgrindError::Missing),
+            Err(error) => Err(ValgrindError::Unusable(error.to_string())),
+        }
+    }
+}
+
+/// One run under callgrind, and the files that come of it.
+#[derive(Debug)]
+pub(crate) struct Callgrind {
+    directory: TempDir,
+}
+
+impl Callgrind {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { directory: TempDir::with_prefix("profiling-")? })
+    }
+
+    /// `executable` under callgrind; its arguments are still to come.
+    pub(crate) fn command(&self, executable: &Path) -> Command {
+        let mut command = Command::new("valgrind");
+        command
+            // Without the options of `.valgrindrc` and `VALGRIND_OPTS`, or a debugger's pipes.
+            .args(["--tool=callgrind", "--command-line-only=yes", "--vgdb=no", "--fair-sched=try"])
+            .arg(format!("--dump-after={}", markers::BEGINS))
+            .arg(format!("--dump-before={}", markers::ENDS))
+            .args(["--combine-dumps=yes", "--trace-children=no", "--num-callers=8"])
+            .arg(self.option("--callgrind-out-file=", "counts"))
+            .arg(self.option("--log-file=", "log"))
+            .arg(executable);
+        command
+    }
+
+    /// The option for a file of the process's own: one that the job forks writes another.
+    fn option(&self, option: &str, file: &str) -> String {
+        let directory = self.directory.path().to_string_lossy().replace('%', "%%");
+        format!("{option}{directory}/{file}.%p")
+    }
+
+    fn file(&self, name: &str, process: u32) -> PathBuf {
+        self.directory.path().join(format!("{name}.{process}"))
+    }
+
+    /// The instructions of the last execution, of which there were as many as planned.
+    pub(crate) fn count(&self, process: u32, plan: &CasePlan) -> Result<u64, String> {
+        let counts = File::open(self.file("counts", process)).and_then(|file| executions(BufReader::new(file)));
+        let counts = counts.map_err(|error| format!("its counts can't be read: {error}"))?;
+        let executed = u64::from(plan.warmup) + u64::from(plan.samples);
+        match counts.last() {
+            Some(&count) if counts.len() as u64 == executed => Ok(count),
+            None => Err(format!(
+                "the functions `{}` and `{}` were never entered: if the binary is stripped of its symbols, set \
+                 `strip = false` in the Cargo profile that it is built with",
+                markers::BEGINS,
+                markers::ENDS
+            )),
+            Some(_) => Err(format!("it counted {} executions of {executed}", counts.len())),
+        }
+    }
+
+    /// Valgrind's last lines, or the worker's where Valgrind said nothing.
+    pub(crate) fn last_words(&self, process: u32, stderr: &str) -> String {
+        let log = fs::read(self.file("log", process)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let said = if log.trim().is_empty() { stderr } else { &log };
+        // Valgrind begins its lines with the process, `==123==`.
+        let is_blank = |line: &str| line.trim().trim_matches('=').chars().all(|c| c.is_ascii_digit());
+        let lines: Vec<&str> = said.lines().filter(|line| !is_blank(line)).collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+}
+
+/// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution.
+pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> CasePlan {
+    CasePlan { warmup: plan.warmup.max(1), samples: 1, timeout: timeout(measured), ..*plan }
+}
+
+/// From the longest execution, by the clock or, of several threads that Valgrind lets run one at a time,
+/// by the CPU.
+fn timeout(measured: &Measured) -> Duration {
+    let longest = measured.samples.iter().map(|sample| sample.wall_ns.max(sample.cpu_ns.unwrap_or(0))).max();
+    let first = measured.circumstances.cold_starts.iter().map(|cold| cold.first_execution_ns).max();
+    let longest = Duration::from_nanos(longest.max(first).unwrap_or(0));
+    longest.saturating_mul(SLOWDOWN).saturating_add(ALLOWANCE)
+}
+
+/// The instructions of each execution in a file of callgrind's.
+fn executions(file: impl BufRead) -> io::Result<Vec<u64>> {
+    let mut counts = Vec::new();
+    let mut of_execution = false;
+    for line in file.split(b'\n') {
+        let line = line?;
+        // Costs stand in the other lines, and file names, which may be anything.
+        let Ok(line) = str::from_utf8(&line) else { continue };
+        if let Some(trigger) = line.strip_prefix("desc: Trigger: ") {
+            of_execution = trigger.strip_prefix("--dump-before=") == Some(markers::ENDS);
+        } else if let Some(total) = line.strip_prefix("totals: ")
+            && of_execution
+        {
+            counts.push(total.trim().parse().map_err(|_| io::Error::other(format!("`{line}` is no count")))?);
+        }
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use profiling_core::profile::{Circumstances, ColdStart};
+    use profiling_core::sample::Sample;
+
+    use super::*;
+
+    /// As Valgrind 3.19 writes it, shortened.
+    const FILE: &str = "# callgrind format
+version: 1
+creator: callgrind-3.19.0
+pid: 18433
+cmd:  ./a
+
+part: 1
+
+
+desc: I1 cache:
+desc: Timerange: Basic block 0 - 40437
+desc: Trigger: --dump-before=profiling_execution_ends
+
+positions: line
+events: Ir
+summary: 8813015
+
+fl=(62) ???
+fn=(1088) desc: Trigger: of another kind
+0 3
+totals: 8813025
+
+part: 2
+
+desc: Timerange: Basic block 40437 - 40440
+desc: Trigger: --dump-before=profiling_execution_ends
+
+positions: line
+events: Ir
+summary: 4
+
+fn=(1088)
+0 4
+totals: 4
+
+part: 3
+
+desc: Trigger: Program termination
+
+events: Ir
+summary: 2300
+
+totals: 2300
+";
+
+    #[test]
+    fn every_execution_is_a_part_and_the_end_of_the_program_is_none() {
+        assert_eq!(executions(FILE.as_bytes()).expect("it is complete"), [8_813_025, 4]);
+        assert!(
+            executions(&b"part: 1\ndesc: Trigger: Program termination\ntotals: 9\n"[..]).expect("valid").is_empty()
+        );
+        assert!(executions(&b"desc: Trigger: --dump-before=profiling_execution_ends\ntotals: many\n"[..]).is_err());
+    }
+
+    #[test]
+    fn the_deadline_follows_from_the_longest_execution_without_valgrind() {
+        let seconds = |wall: u64, cpu: u64| Sample {
+            wall_ns: wall * 1_000_000_000,
+            cpu_ns: Some(cpu * 1_000_000_000),
+            ..Sample::default()
+        };
+        let measured = |samples: &[Sample], first_execution_ns| Measured {
+            samples: samples.to_vec(),
+            circumstances: Circumstances {
+                cold_starts: vec![ColdStart { startup_ns: 0, first_execution_ns }],
+                ..Circumstances::default()
+            },
+            ..Measured::default()
+        };
+        assert_eq!(timeout(&measured(&[seconds(2, 1), seconds(1, 3)], 5)), Duration::from_secs(360));
+        assert_eq!(timeout(&measured(&[seconds(0, 0)], 10_000_000)), Duration::from_secs(61));
+    }
+}
