@@ -2,6 +2,7 @@
 //! not the global one: nothing but the test is counted.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::cmp::Ordering;
 use std::ptr::NonNull;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,16 @@ use proptest::sample::Index;
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
 const FLUSH: u64 = FLUSH_BYTES.unsigned_abs();
+
+const NOTHING: AllocationFigures = AllocationFigures {
+    allocations: 0,
+    deallocations: 0,
+    grown: 0,
+    shrunk: 0,
+    allocated_bytes: 0,
+    peak_bytes: 0,
+    retained_bytes: 0,
+};
 
 /// The figures are of the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -92,7 +103,15 @@ fn counts_every_method() {
     let figures = span.end();
     assert_eq!(
         figures,
-        AllocationFigures { allocations: 2, allocated_bytes: 350, peak_bytes: 350, retained_bytes: 30 }
+        AllocationFigures {
+            allocations: 2,
+            deallocations: 1,
+            grown: 1,
+            shrunk: 1,
+            allocated_bytes: 350,
+            peak_bytes: 350,
+            retained_bytes: 30
+        }
     );
 }
 
@@ -109,6 +128,7 @@ fn sizes_around_the_threshold_are_exact() {
             let figures = span.end();
             let all = (size * times) as u64;
             assert_eq!(figures.allocations, times as u64 + 1, "{times} times {size} bytes");
+            assert_eq!(figures.deallocations, times as u64 + 1, "{times} times {size} bytes");
             assert_eq!(figures.allocated_bytes, all + size as u64, "{times} times {size} bytes");
             assert_eq!(figures.peak_bytes, all, "{times} times {size} bytes");
             assert_eq!(figures.retained_bytes, 0, "{times} times {size} bytes");
@@ -131,7 +151,7 @@ fn what_is_refused_is_not_counted() {
         unsafe { ALLOCATOR.realloc(block.pointer.as_ptr(), Block::layout(block.size), impossible.size()) };
     let figures = span.end();
     assert!(refused.is_null() && refused_zeroed.is_null() && refused_growth.is_null());
-    assert_eq!(figures, AllocationFigures { allocations: 0, allocated_bytes: 0, peak_bytes: 0, retained_bytes: 0 });
+    assert_eq!(figures, NOTHING);
 }
 
 #[test]
@@ -145,18 +165,32 @@ fn spans_nest_and_overlap() {
     let overlapping = AllocationSpan::begin();
     assert_eq!(
         inner.end(),
-        AllocationFigures { allocations: 1, allocated_bytes: 500, peak_bytes: 500, retained_bytes: -500 }
+        AllocationFigures {
+            allocations: 1,
+            deallocations: 1,
+            allocated_bytes: 500,
+            peak_bytes: 500,
+            retained_bytes: -500,
+            ..NOTHING
+        }
     );
     let third = Block::new(200);
     drop((second, third));
     assert_eq!(
         outer.end(),
-        AllocationFigures { allocations: 3, allocated_bytes: 1700, peak_bytes: 1500, retained_bytes: 0 }
+        AllocationFigures { allocations: 3, deallocations: 3, allocated_bytes: 1700, peak_bytes: 1500, ..NOTHING }
     );
     drop(Block::new(300));
     assert_eq!(
         overlapping.end(),
-        AllocationFigures { allocations: 2, allocated_bytes: 500, peak_bytes: 200, retained_bytes: -500 }
+        AllocationFigures {
+            allocations: 2,
+            deallocations: 3,
+            allocated_bytes: 500,
+            peak_bytes: 200,
+            retained_bytes: -500,
+            ..NOTHING
+        }
     );
 }
 
@@ -167,7 +201,7 @@ fn a_span_may_begin_and_end_on_different_threads() {
     drop(block);
     assert_eq!(
         span.end(),
-        AllocationFigures { allocations: 1, allocated_bytes: 777, peak_bytes: 777, retained_bytes: 0 }
+        AllocationFigures { allocations: 1, deallocations: 1, allocated_bytes: 777, peak_bytes: 777, ..NOTHING }
     );
 }
 
@@ -231,7 +265,8 @@ fn ten_thousand_short_threads_lose_nothing() {
     }
     let figures = span.end();
     let grown_to: u64 = (0..AT_ONCE).map(|thread| 64 + thread).sum();
-    assert_eq!(figures.allocations, 2 * THREADS);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * THREADS, 2 * THREADS));
+    assert_eq!((figures.grown, figures.shrunk), (THREADS, 0));
     assert_eq!(figures.allocated_bytes, 100_000 * THREADS + grown_to * (THREADS / AT_ONCE));
     assert_eq!(figures.retained_bytes, 0);
     assert_eq!(live_bytes().expect("counted"), live);
@@ -261,7 +296,7 @@ fn more_threads_than_the_register_holds_are_counted() {
         release.wait();
     });
     let figures = span.end();
-    assert_eq!(figures.allocations, 2 * threads as u64);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * threads as u64, 2 * threads as u64));
     assert_eq!(figures.allocated_bytes, (threads * (SIZE + 8)) as u64);
     assert_eq!(figures.retained_bytes, 0);
     // Reading the live bytes in the middle has made the peak exact.
@@ -289,7 +324,7 @@ fn memory_that_is_handed_over_stays_exact() {
     producer.join().expect("no panic");
     assert_eq!(consumer.join().expect("no panic"), BLOCKS * (SIZE + 16));
     let figures = span.end();
-    assert_eq!(figures.allocations, 2 * BLOCKS as u64);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * BLOCKS as u64, 2 * BLOCKS as u64));
     assert_eq!(figures.allocated_bytes, (BLOCKS * (SIZE + 16)) as u64);
     assert_eq!(figures.retained_bytes, 0);
     let (least, most) = (SIZE as u64 - 2 * FLUSH, 2 * (SIZE as u64 + 16) + 2 * FLUSH);
@@ -302,10 +337,7 @@ fn a_thread_that_only_frees_is_counted() {
     let blocks: Vec<Block> = (0..10_000).map(|_| Block::new(1_000)).collect();
     let span = AllocationSpan::begin();
     thread::spawn(move || drop(blocks)).join().expect("no panic");
-    assert_eq!(
-        span.end(),
-        AllocationFigures { allocations: 0, allocated_bytes: 0, peak_bytes: 0, retained_bytes: -10_000_000 }
-    );
+    assert_eq!(span.end(), AllocationFigures { deallocations: 10_000, retained_bytes: -10_000_000, ..NOTHING });
 }
 
 /// Allocates and frees when its thread ends.
@@ -336,7 +368,8 @@ fn destructors_of_thread_locals_are_counted() {
         thread::spawn(body).join().expect("no panic");
     }
     let figures = span.end();
-    assert_eq!((figures.allocations, figures.allocated_bytes), (500, 100 * 202_001));
+    assert_eq!((figures.allocations, figures.deallocations), (500, 500));
+    assert_eq!(figures.allocated_bytes, 100 * 202_001);
     assert_eq!((figures.peak_bytes, figures.retained_bytes), (200_000, 0));
 }
 
@@ -473,30 +506,26 @@ impl Actor {
 /// A span, and what it must find.
 struct Watch {
     span: AllocationSpan,
-    allocations: u64,
-    allocated_bytes: u64,
-    live: i64,
+    truth: AllocationFigures,
     peak: i64,
 }
 
 impl Watch {
     fn begin() -> Self {
-        Self { span: AllocationSpan::begin(), allocations: 0, allocated_bytes: 0, live: 0, peak: 0 }
+        Self { span: AllocationSpan::begin(), truth: NOTHING, peak: 0 }
     }
 
-    fn see(&mut self, allocations: u64, bytes: i64) {
-        self.allocations += allocations;
-        self.allocated_bytes += bytes.max(0).unsigned_abs();
-        self.live += bytes;
-        self.peak = self.peak.max(self.live);
+    fn see(&mut self, call: fn(&mut AllocationFigures) -> &mut u64, bytes: i64) {
+        *call(&mut self.truth) += 1;
+        self.truth.allocated_bytes += bytes.max(0).unsigned_abs();
+        self.truth.retained_bytes += bytes;
+        self.peak = self.peak.max(self.truth.retained_bytes);
     }
 
     /// Counts are exact; the peak is wrong by no more than further threads may make it.
     fn end(self, further_threads: u64) {
         let figures = self.span.end();
-        assert_eq!(figures.allocations, self.allocations);
-        assert_eq!(figures.allocated_bytes, self.allocated_bytes);
-        assert_eq!(figures.retained_bytes, self.live);
+        assert_eq!(figures, AllocationFigures { peak_bytes: figures.peak_bytes, ..self.truth });
         let error = figures.peak_bytes.abs_diff(self.peak.unsigned_abs());
         assert!(error <= further_threads * FLUSH, "{figures:?}, but the peak is {}", self.peak);
     }
@@ -508,23 +537,27 @@ fn act_out(actors: &[Actor], script: &[(Index, Step)]) {
     let mut blocks: Vec<Block> = Vec::new();
     for (actor, step) in script {
         let actor = &actors[actor.index(actors.len())];
-        let mut see = |allocations, bytes| {
-            outer.see(allocations, bytes);
-            inner.see(allocations, bytes);
+        let mut see = |call, bytes| {
+            outer.see(call, bytes);
+            inner.see(call, bytes);
         };
         match step {
             Step::New(size) => {
                 blocks.extend(actor.act(None, Some(*size)));
-                see(1, signed(*size));
+                see(|figures| &mut figures.allocations, signed(*size));
             }
             Step::Free(index) if !blocks.is_empty() => {
                 let block = blocks.swap_remove(index.index(blocks.len()));
-                see(0, -signed(block.size));
+                see(|figures| &mut figures.deallocations, -signed(block.size));
                 actor.act(Some(block), None);
             }
             Step::Resize(index, size) if !blocks.is_empty() => {
                 let block = blocks.swap_remove(index.index(blocks.len()));
-                see(0, signed(*size) - signed(block.size));
+                match size.cmp(&block.size) {
+                    Ordering::Greater => see(|figures| &mut figures.grown, signed(*size) - signed(block.size)),
+                    Ordering::Less => see(|figures| &mut figures.shrunk, signed(*size) - signed(block.size)),
+                    Ordering::Equal => {}
+                }
                 blocks.extend(actor.act(Some(block), Some(*size)));
             }
             Step::Free(_) | Step::Resize(..) => {}
@@ -534,8 +567,8 @@ fn act_out(actors: &[Actor], script: &[(Index, Step)]) {
     for block in blocks {
         let bytes = -signed(block.size);
         actors[0].act(Some(block), None);
-        outer.see(0, bytes);
-        inner.see(0, bytes);
+        outer.see(|figures| &mut figures.deallocations, bytes);
+        inner.see(|figures| &mut figures.deallocations, bytes);
     }
     inner.end(further);
     outer.end(further);
