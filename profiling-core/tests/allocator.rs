@@ -1,14 +1,17 @@
 //! The counting allocator against what it was told. Every call is made by hand, on an allocator that is
 //! not the global one: nothing but the test is counted.
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cmp::Ordering;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use profiling_core::measure::allocator::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, live_bytes};
+use profiling_core::measure::allocator::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, allocation_sizes, live_bytes};
 use profiling_core::{AllocationFigures, AllocationSpan, CountingAllocator};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -113,6 +116,50 @@ fn counts_every_method() {
             retained_bytes: 30
         }
     );
+}
+
+#[test]
+fn growing_and_shrinking_are_told_apart() {
+    let _alone = alone();
+    let mut block = Block::new(1);
+    let span = AllocationSpan::begin();
+    for size in [10, 10, 100_000, 7, 7, 300_000, 299_999, 1] {
+        block.resize(size);
+    }
+    let figures = span.end();
+    let allocated_bytes = 9 + 99_990 + 299_993;
+    assert_eq!(figures, AllocationFigures { grown: 3, shrunk: 3, allocated_bytes, peak_bytes: 299_999, ..NOTHING });
+}
+
+/// An allocation and its end, by an allocator that counts sizes too.
+fn sized_pair(size: usize) {
+    static SIZED: CountingAllocator<System, true> = CountingAllocator::system().with_histogram();
+    let layout = Layout::from_size_align(size, 1).expect("a layout");
+    // SAFETY: the size is not 0; the memory is freed as it was allocated.
+    unsafe {
+        let pointer = if size.is_multiple_of(2) { SIZED.alloc(layout) } else { SIZED.alloc_zeroed(layout) };
+        assert!(!pointer.is_null());
+        SIZED.dealloc(pointer, layout);
+    }
+}
+
+#[test]
+fn a_histogram_counts_every_allocation_at_its_power_of_two() {
+    const THREADS: usize = 4;
+    let _alone = alone();
+    let sizes = || (0..26).flat_map(|power| [1 << power, (1 << power) + 1, (2 << power) - 1]);
+    sized_pair(1);
+    let before = allocation_sizes().expect("counted");
+    // Some of the threads have ended when it is read, and one has not.
+    thread::scope(|scope| (1..THREADS).for_each(|_| drop(scope.spawn(|| sizes().for_each(sized_pair)))));
+    sizes().for_each(sized_pair);
+    // An allocator without a histogram leaves it alone.
+    drop(Block::new(64));
+    let found = allocation_sizes().expect("counted").since(&before);
+    for (power, &count) in found.counts().iter().enumerate() {
+        let of_this_power = sizes().filter(|&size: &usize| power < 26 && size >> power == 1).count();
+        assert_eq!(count, (THREADS * of_this_power) as u64, "2^{power}");
+    }
 }
 
 #[test]
@@ -674,4 +721,168 @@ fn threads_at_once_count_exactly() {
         drop(left);
         prop_assert_eq!(span.end().retained_bytes, -signed(live));
     });
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("below a size")
+    }
+}
+
+/// Threads that only allocate until all of them wait, and then only free, are highest as they wait: the
+/// peak is known without a reading in between, which would make it exact.
+#[test]
+fn the_peak_of_threads_at_once_is_within_its_bound_of_the_truth() {
+    const THREADS: usize = 6;
+    const ROUNDS: usize = 200;
+    let _alone = alone();
+    let (full, empty) = (Barrier::new(THREADS), Barrier::new(THREADS));
+    let held: [AtomicU64; ROUNDS] = [const { AtomicU64::new(0) }; ROUNDS];
+    let span = AllocationSpan::begin();
+    thread::scope(|scope| {
+        for thread in 0..THREADS as u64 {
+            let (full, empty, held) = (&full, &empty, &held);
+            scope.spawn(move || {
+                let mut numbers = Numbers(thread + 1);
+                let mut blocks = Vec::new();
+                for held in held {
+                    let largest = [100, 5_000, 200_000][numbers.below(3)];
+                    blocks.extend((0..numbers.below(200)).map(|_| Block::new(1 + numbers.below(largest))));
+                    held.fetch_add(blocks.iter().map(|block| block.size as u64).sum(), Relaxed);
+                    full.wait();
+                    blocks.truncate(numbers.below(10));
+                    empty.wait();
+                }
+            });
+        }
+    });
+    let figures = span.end();
+    let truth = held.iter().map(|held| held.load(Relaxed)).max().expect("rounds");
+    assert!(figures.peak_bytes.abs_diff(truth) <= THREADS as u64 * FLUSH, "{figures:?}, but the peak is {truth}");
+    assert_eq!((figures.allocations, figures.retained_bytes), (figures.deallocations, 0));
+}
+
+/// What threads that share nothing else add up with atomics, beside the allocator.
+#[derive(Default)]
+struct Shadow {
+    allocations: AtomicU64,
+    deallocations: AtomicU64,
+    grown: AtomicU64,
+    shrunk: AtomicU64,
+    allocated: AtomicU64,
+    live: AtomicI64,
+    peak: AtomicI64,
+}
+
+impl Shadow {
+    fn moved(&self, counter: &AtomicU64, bytes: i64) {
+        counter.fetch_add(1, Relaxed);
+        self.allocated.fetch_add(bytes.max(0).unsigned_abs(), Relaxed);
+        self.peak.fetch_max(self.live.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+    }
+
+    fn new_block(&self, size: usize) -> Block {
+        let block = Block::new(size);
+        self.moved(&self.allocations, signed(size));
+        block
+    }
+
+    fn free(&self, block: Block) {
+        let size = block.size;
+        drop(block);
+        self.moved(&self.deallocations, -signed(size));
+    }
+
+    fn resize(&self, block: &mut Block, size: usize) {
+        let more = signed(size) - signed(block.size);
+        block.resize(size);
+        match more {
+            0 => {}
+            1.. => self.moved(&self.grown, more),
+            _ => self.moved(&self.shrunk, more),
+        }
+    }
+
+    fn figures(&self, peak_bytes: u64) -> AllocationFigures {
+        AllocationFigures {
+            allocations: self.allocations.load(Relaxed),
+            deallocations: self.deallocations.load(Relaxed),
+            grown: self.grown.load(Relaxed),
+            shrunk: self.shrunk.load(Relaxed),
+            allocated_bytes: self.allocated.load(Relaxed),
+            peak_bytes,
+            retained_bytes: self.live.load(Relaxed),
+        }
+    }
+}
+
+/// A short life: allocates, resizes, frees, and swaps blocks with other threads, some of which it leaves
+/// behind.
+fn live_shortly(shadow: &Shadow, exchange: &Mutex<Vec<Block>>, numbers: &mut Numbers, largest: usize) {
+    let mut blocks = Vec::new();
+    for _ in 0..=numbers.below(500) {
+        match numbers.below(8) {
+            0..=2 => blocks.push(shadow.new_block(1 + numbers.below(largest))),
+            3 => exchange.lock().expect("no panic").extend(blocks.pop()),
+            4 => blocks.extend(exchange.lock().expect("no panic").pop()),
+            5 if !blocks.is_empty() => {
+                let (index, size) = (numbers.below(blocks.len()), 1 + numbers.below(largest));
+                shadow.resize(&mut blocks[index], size);
+            }
+            _ if !blocks.is_empty() => shadow.free(blocks.swap_remove(numbers.below(blocks.len()))),
+            _ => {}
+        }
+    }
+    for block in blocks {
+        shadow.free(block);
+    }
+}
+
+/// Threads come, work and go, while others read: everything is exact in the end, and the peak is within
+/// its bound of what the atomics saw, but for the one call that each thread may be in at the time.
+#[test]
+fn threads_that_come_and_go_agree_with_atomics() {
+    const AT_ONCE: usize = 4;
+    const LARGEST: usize = 4_000;
+    let _alone = alone();
+    let (shadow, exchange, over) = (Shadow::default(), Mutex::new(Vec::new()), AtomicBool::new(false));
+    let span = AllocationSpan::begin();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                live_bytes().expect("counted");
+                drop(AllocationSpan::begin());
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let begin = Instant::now();
+        for round in 0.. {
+            thread::scope(|scope| {
+                for thread in 1..=AT_ONCE as u64 {
+                    let (shadow, exchange) = (&shadow, &exchange);
+                    scope.spawn(move || {
+                        live_shortly(shadow, exchange, &mut Numbers((round << 8) + thread), LARGEST);
+                    });
+                }
+            });
+            if begin.elapsed() > Duration::from_millis(1_500) {
+                break;
+            }
+        }
+        over.store(true, Relaxed);
+    });
+    for block in exchange.into_inner().expect("no panic") {
+        shadow.free(block);
+    }
+    let figures = span.end();
+    assert_eq!(figures, shadow.figures(figures.peak_bytes));
+    let (truth, threads) = (shadow.peak.load(Relaxed).unsigned_abs(), AT_ONCE as u64 + 1);
+    let error = figures.peak_bytes.abs_diff(truth);
+    assert!(error <= threads * (FLUSH + LARGEST as u64), "{figures:?}, but the peak is {truth}");
 }

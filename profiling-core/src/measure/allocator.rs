@@ -154,7 +154,6 @@ impl<A: GlobalAlloc, const HISTOGRAM: bool> CountingAllocator<A, HISTOGRAM> {
         if !pointer.is_null() {
             account::count(Call::Allocated(layout.size()));
             if HISTOGRAM {
-                account::begin_sizes();
                 account::count_size(layout.size());
             }
         }

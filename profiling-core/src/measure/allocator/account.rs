@@ -164,15 +164,13 @@ pub(super) fn count(call: Call) {
 /// Counts the size of an allocation that is counted already.
 #[inline]
 pub(super) fn count_size(bytes: usize) {
+    if !SIZED.load(Relaxed) {
+        SIZED.store(true, Relaxed);
+    }
     thread::with_block(|block| block.count_size(bytes));
 }
 
-/// Says that the sizes of allocations are counted in this process.
-pub(super) fn begin_sizes() {
-    SIZED.store(true, Relaxed);
-}
-
-/// Whether they are.
+/// Whether the sizes of allocations are counted in this process.
 pub(super) fn counts_sizes() -> bool {
     counts() && SIZED.load(Relaxed)
 }
