@@ -315,13 +315,18 @@ impl Block {
             // Most threads wait, and their cache lines are best left alone.
             return (0, 0);
         }
+        self.begin_at(pending);
+        (difference(high, settled), difference(pending, settled))
+    }
+
+    /// Begins with these pending bytes, to which the limits are relative.
+    fn begin_at(&self, pending: u64) {
         self.settled.store(pending, Relaxed);
-        // A thread that is counting right now may overwrite some of this with what it was before, and
-        // may so drift twice as far. Only the peak knows of it.
+        // A thread that is counting right now may go by the limits that were before, or overwrite the new
+        // high, and may so drift twice as far. Only the peak knows of it.
         self.high.store(pending, Relaxed);
         self.top.store(pending.wrapping_add_signed(FLUSH_BYTES), Relaxed);
         self.bottom.store(pending.wrapping_add_signed(-FLUSH_BYTES), Relaxed);
-        (difference(high, settled), difference(pending, settled))
     }
 
     /// Takes the counts, of a block that counts no longer.
@@ -417,7 +422,7 @@ impl Process {
         let index = self.register[..used].iter().position(|place| place.get().is_null()).unwrap_or(used);
         self.register.get(index)?.set(block);
         self.used.set(used.max(index + 1));
-        block.settle();
+        block.begin_at(BASE);
         Some(index)
     }
 
