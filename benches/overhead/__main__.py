@@ -33,19 +33,20 @@ ALLOCATORS = {
     "ours_histogram": "profiling-core, with its histogram",
 }
 LOOPS = {
-    "box-64": "`Box`, 64 B",
-    "box-64-lib": "`Box`, 64 B, in a library",
-    "vec-64": "`Vec`, 64 B",
-    "vec-64-lib": "`Vec`, 64 B, in a library",
-    "moved-64-lib": "`Box` of a moved array, 64 B, in a library",
-    "zeroed-64-lib": "zeroed `Vec`, 64 B, in a library",
-    "grow-64-lib": "`Vec`, 32 B, grown to 64 B, in a library",
-    "box-64k-lib": "`Box`, 64 KiB, in a library",
+    "box-64": "`Box` of zeroes",
+    "box-64-lib": "`Box` of zeroes, library",
+    "ones-64": "`Box` of ones",
+    "ones-64-lib": "`Box` of ones, library",
+    "vec-64": "`Vec`",
+    "vec-64-lib": "`Vec`, library",
+    "grow-64-lib": "`Vec` of 32 B grown, library",
+    "box-64k-lib": "`Box`, 64 KiB, library",
     "vec-64k": "`Vec`, 64 KiB",
 }
 THREADS = (1, 2)
 # What has to hold for the pairs of 64 B: at most so many times as long as `System`, and as divan.
-HELD, OF_SYSTEM, OF_DIVAN = ("box-64", "box-64-lib", "vec-64", "vec-64-lib"), 1.10, 1.03
+HELD = ("box-64", "box-64-lib", "ones-64", "ones-64-lib", "vec-64", "vec-64-lib")
+OF_SYSTEM, OF_DIVAN = 1.10, 1.03
 STAGES = {
     "the empty function": ("stage_nothing", "-"),
     "`tracing` span, no subscriber": ("stage_tracing", "off"),
@@ -54,16 +55,15 @@ STAGES = {
 }
 
 
-def build(package):
+def build(arguments, package):
     """Packages one by one: hotpath counts allocations in one of them, and doesn't in the other."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--package", package]
-    bench.run(command, HERE, HERE / "target")
+    bench.run(["cargo", "build", "--release", "--locked", "--package", package], HERE, arguments.target)
 
 
-def measure(binary, name, threads, cpu, milliseconds):
+def measure(arguments, binary, name, threads, cpu):
     """Nanoseconds per iteration: the median of the batches that nobody disturbed, or none if these are few."""
-    command = [HERE / "target" / "release" / binary, name, threads, cpu, milliseconds]
-    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, cwd=HERE / "target")
+    command = [arguments.target / "release" / binary, name, threads, cpu, arguments.milliseconds]
+    done = subprocess.run(map(str, command), check=True, capture_output=True, text=True, cwd=arguments.target)
     kept, _fastest, median = done.stdout.split()
     return float(median) if int(kept) >= 10 else None
 
@@ -73,7 +73,7 @@ def rounds_of(arguments, binaries, name, threads):
     rounds = []
     for number in range(arguments.rounds):
         order = list(binaries) if number % 2 == 0 else list(reversed(binaries))
-        rounds.append({binary: measure(binary, name, threads, number, arguments.milliseconds) for binary in order})
+        rounds.append({binary: measure(arguments, binary, name, threads, number) for binary in order})
     return rounds
 
 
@@ -89,7 +89,7 @@ def allocators(arguments):
     broken = []
     for threads in THREADS:
         found = {name: rounds_of(arguments, ALLOCATORS, name, threads) for name in arguments.loops}
-        print(f"\nOne allocation and its end, {threads} thread(s): ns, and times as long as `System`\n")
+        print(f"\nOne allocation of 64 B and its end, {threads} thread(s): ns, and times as long as `System`\n")
         print(f"| | {' | '.join(LOOPS[name] for name in found)} |")
         print(f"|---|{'---:|' * len(found)}")
         for binary, label in ALLOCATORS.items():
@@ -105,13 +105,13 @@ def judge(rounds, what):
     for binary in (OURS, "ours_histogram"):
         del limits[binary]
     ratios = {binary: typical(rounds, OURS, binary) for binary in limits}
-    return [f"{what}: {ratios[binary]:.3f} × {binary}, {limit} at most" for binary, limit in limits.items() if not ratios[binary] <= limit]
+    return [f"{what}: {ratios[binary]:.3f} × {binary}, {limit} at most" for binary, limit in limits.items() if ratios[binary] > limit]
 
 
 def executions(arguments):
     print("\nAn execution of an empty job, ns\n")
     print("| | measured | with all that is around it |\n|---|---:|---:|")
-    command = [HERE / "target" / "release" / "executions", str(arguments.executions)]
+    command = [arguments.target / "release" / "executions", str(arguments.executions)]
     runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() for _ in range(arguments.rounds)]
     for lines in zip(*runs):
         job, figures = lines[0].split()[0], zip(*(map(int, line.split()[1:]) for line in lines))
@@ -124,7 +124,7 @@ def stages(arguments):
     figures = {label: [] for label in STAGES}
     for number in range(arguments.rounds):
         for label, (binary, name) in STAGES.items():
-            figures[label].append(measure(binary, name, 1, number, arguments.milliseconds))
+            figures[label].append(measure(arguments, binary, name, 1, number))
     for label, found in figures.items():
         kept = [figure for figure in found if figure is not None]
         print(f"| {label} | {f'{statistics.median(kept):.1f}' if kept else 'disturbed'} |", flush=True)
@@ -137,16 +137,18 @@ def main():
     parser.add_argument("--executions", type=int, default=2_000, help="of an empty job, per round")
     parser.add_argument("--loops", nargs="+", choices=LOOPS, default=list(LOOPS), help="these loops alone")
     parser.add_argument("--only", choices=["allocators", "executions", "stages"], help="this part alone")
+    parser.add_argument("--dir", help="build here, and keep it")
     parser.add_argument("--quick", action="store_true", help="show that it runs: few and short rounds, and no verdict")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.milliseconds, arguments.executions = 1, 10, 100
         arguments.loops = ["box-64", "vec-64-lib"]
+    arguments.target = pathlib.Path(arguments.dir).resolve() if arguments.dir else HERE / "target"
     parts = {"allocators": allocators, "executions": executions, "stages": stages}
     parts = {name: part for name, part in parts.items() if arguments.only in (None, name)}
     bench.describe_machine()
     for name in parts:
-        build(name)
+        build(arguments, name)
     broken = [found for part in parts.values() for found in part(arguments) or []]
     if broken and not arguments.quick:
         sys.exit("\n".join(["", "doesn't hold:", *broken]))
