@@ -3,9 +3,9 @@
 //! # How it counts
 //!
 //! Every thread counts in a block of its own: plain loads and stores, no atomic read-modify-write, and
-//! nothing after the inner allocator's `alloc` and `dealloc`, which can so return straight to the
-//! caller. Another thread can add up what every block holds; a thread that ends leaves its counts
-//! behind. The histogram of sizes is compiled in where it is asked for; nothing tests for it elsewhere.
+//! nothing after the inner allocator's methods, which can so return straight to the caller. Another
+//! thread can add up what every block holds; a thread that ends leaves its counts behind. The histogram
+//! of sizes is compiled in where it is asked for; nothing tests for it elsewhere.
 //!
 //! # How exact it is
 //!
@@ -13,11 +13,12 @@
 //! reading. The peak is exact where one thread allocates between the readings; each further one can
 //! make it wrong by at most [`FLUSH_BYTES`], up or down.
 //!
-//! An allocation that the inner allocator refuses is not counted where it is larger than twice
-//! [`FLUSH_BYTES`]; a smaller one, which few programs survive, may be counted as though it had been
+//! An allocation, or a growth, that the inner allocator refuses is not counted where it is larger than
+//! twice [`FLUSH_BYTES`]; a smaller one, which few programs survive, may be counted as though it had been
 //! made.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cmp::Ordering;
 
 use self::account::{Call, Process, Totals, locked};
 
@@ -150,6 +151,22 @@ impl<A: GlobalAlloc, const HISTOGRAM: bool> CountingAllocator<A, HISTOGRAM> {
         unsafe { self.inner.dealloc(pointer, layout) };
     }
 
+    /// Reallocates first and then counts, so that what is refused is not counted.
+    ///
+    /// # Safety
+    ///
+    /// As of `realloc`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_slowly(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller upholds the contract of `realloc`.
+        let moved = unsafe { self.inner.realloc(pointer, layout, new_size) };
+        if let Some(call) = resizing(layout, new_size).filter(|_| !moved.is_null()) {
+            account::count(call);
+        }
+        moved
+    }
+
     fn count_unless_refused(pointer: *mut u8, layout: Layout) -> *mut u8 {
         if !pointer.is_null() {
             account::count(Call::Allocated(layout.size()));
@@ -200,20 +217,24 @@ unsafe impl<A: GlobalAlloc, const HISTOGRAM: bool> GlobalAlloc for CountingAlloc
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller upholds the contract of `realloc`.
-        let moved = unsafe { self.inner.realloc(pointer, layout, new_size) };
-        if moved.is_null() || new_size == layout.size() {
-            return moved;
-        }
-        let call = if new_size > layout.size() {
-            Call::Grown(new_size - layout.size())
+        let counted = resizing(layout, new_size).is_none_or(account::try_count);
+        if counted {
+            // SAFETY: the caller upholds the contract of `realloc`.
+            unsafe { self.inner.realloc(pointer, layout, new_size) }
         } else {
-            Call::Shrunk(layout.size() - new_size)
-        };
-        if !account::try_count(call) {
-            account::count(call);
+            // SAFETY: the caller upholds the contract of `realloc`.
+            unsafe { self.realloc_slowly(pointer, layout, new_size) }
         }
-        moved
+    }
+}
+
+/// What it is to count of a reallocation; nothing where the size stays.
+#[inline]
+fn resizing(layout: Layout, new_size: usize) -> Option<Call> {
+    match new_size.cmp(&layout.size()) {
+        Ordering::Greater => Some(Call::Grown(new_size - layout.size())),
+        Ordering::Less => Some(Call::Shrunk(layout.size() - new_size)),
+        Ordering::Equal => None,
     }
 }
 
