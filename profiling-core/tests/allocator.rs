@@ -1,13 +1,17 @@
 //! The counting allocator against what it was told. Every call is made by hand, on an allocator that is
 //! not the global one: nothing but the test is counted.
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cmp::Ordering;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use profiling_core::measure::allocator::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, live_bytes};
+use profiling_core::measure::allocator::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, allocation_sizes, live_bytes};
 use profiling_core::{AllocationFigures, AllocationSpan, CountingAllocator};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +20,16 @@ use proptest::sample::Index;
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
 const FLUSH: u64 = FLUSH_BYTES.unsigned_abs();
+
+const NOTHING: AllocationFigures = AllocationFigures {
+    allocations: 0,
+    deallocations: 0,
+    grown: 0,
+    shrunk: 0,
+    allocated_bytes: 0,
+    peak_bytes: 0,
+    retained_bytes: 0,
+};
 
 /// The figures are of the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -92,8 +106,60 @@ fn counts_every_method() {
     let figures = span.end();
     assert_eq!(
         figures,
-        AllocationFigures { allocations: 2, allocated_bytes: 350, peak_bytes: 350, retained_bytes: 30 }
+        AllocationFigures {
+            allocations: 2,
+            deallocations: 1,
+            grown: 1,
+            shrunk: 1,
+            allocated_bytes: 350,
+            peak_bytes: 350,
+            retained_bytes: 30
+        }
     );
+}
+
+#[test]
+fn growing_and_shrinking_are_told_apart() {
+    let _alone = alone();
+    let mut block = Block::new(1);
+    let span = AllocationSpan::begin();
+    for size in [10, 10, 100_000, 7, 7, 300_000, 299_999, 1] {
+        block.resize(size);
+    }
+    let figures = span.end();
+    let allocated_bytes = 9 + 99_990 + 299_993;
+    assert_eq!(figures, AllocationFigures { grown: 3, shrunk: 3, allocated_bytes, peak_bytes: 299_999, ..NOTHING });
+}
+
+/// An allocation and its end, by an allocator that counts sizes too.
+fn sized_pair(size: usize) {
+    static SIZED: CountingAllocator<System, true> = CountingAllocator::system().with_histogram();
+    let layout = Layout::from_size_align(size, 1).expect("a layout");
+    // SAFETY: the size is not 0; the memory is freed as it was allocated.
+    unsafe {
+        let pointer = if size.is_multiple_of(2) { SIZED.alloc(layout) } else { SIZED.alloc_zeroed(layout) };
+        assert!(!pointer.is_null());
+        SIZED.dealloc(pointer, layout);
+    }
+}
+
+#[test]
+fn a_histogram_counts_every_allocation_at_its_power_of_two() {
+    const THREADS: usize = 4;
+    let _alone = alone();
+    let sizes = || (0..26).flat_map(|power| [1 << power, (1 << power) + 1, (2 << power) - 1]);
+    sized_pair(1);
+    let before = allocation_sizes().expect("counted");
+    // Some of the threads have ended when it is read, and one has not.
+    thread::scope(|scope| (1..THREADS).for_each(|_| drop(scope.spawn(|| sizes().for_each(sized_pair)))));
+    sizes().for_each(sized_pair);
+    // An allocator without a histogram leaves it alone.
+    drop(Block::new(64));
+    let found = allocation_sizes().expect("counted").since(&before);
+    for (power, &count) in found.counts().iter().enumerate() {
+        let of_this_power = sizes().filter(|&size: &usize| power < 26 && size >> power == 1).count();
+        assert_eq!(count, (THREADS * of_this_power) as u64, "2^{power}");
+    }
 }
 
 #[test]
@@ -109,6 +175,7 @@ fn sizes_around_the_threshold_are_exact() {
             let figures = span.end();
             let all = (size * times) as u64;
             assert_eq!(figures.allocations, times as u64 + 1, "{times} times {size} bytes");
+            assert_eq!(figures.deallocations, times as u64 + 1, "{times} times {size} bytes");
             assert_eq!(figures.allocated_bytes, all + size as u64, "{times} times {size} bytes");
             assert_eq!(figures.peak_bytes, all, "{times} times {size} bytes");
             assert_eq!(figures.retained_bytes, 0, "{times} times {size} bytes");
@@ -131,7 +198,7 @@ fn what_is_refused_is_not_counted() {
         unsafe { ALLOCATOR.realloc(block.pointer.as_ptr(), Block::layout(block.size), impossible.size()) };
     let figures = span.end();
     assert!(refused.is_null() && refused_zeroed.is_null() && refused_growth.is_null());
-    assert_eq!(figures, AllocationFigures { allocations: 0, allocated_bytes: 0, peak_bytes: 0, retained_bytes: 0 });
+    assert_eq!(figures, NOTHING);
 }
 
 #[test]
@@ -145,18 +212,32 @@ fn spans_nest_and_overlap() {
     let overlapping = AllocationSpan::begin();
     assert_eq!(
         inner.end(),
-        AllocationFigures { allocations: 1, allocated_bytes: 500, peak_bytes: 500, retained_bytes: -500 }
+        AllocationFigures {
+            allocations: 1,
+            deallocations: 1,
+            allocated_bytes: 500,
+            peak_bytes: 500,
+            retained_bytes: -500,
+            ..NOTHING
+        }
     );
     let third = Block::new(200);
     drop((second, third));
     assert_eq!(
         outer.end(),
-        AllocationFigures { allocations: 3, allocated_bytes: 1700, peak_bytes: 1500, retained_bytes: 0 }
+        AllocationFigures { allocations: 3, deallocations: 3, allocated_bytes: 1700, peak_bytes: 1500, ..NOTHING }
     );
     drop(Block::new(300));
     assert_eq!(
         overlapping.end(),
-        AllocationFigures { allocations: 2, allocated_bytes: 500, peak_bytes: 200, retained_bytes: -500 }
+        AllocationFigures {
+            allocations: 2,
+            deallocations: 3,
+            allocated_bytes: 500,
+            peak_bytes: 200,
+            retained_bytes: -500,
+            ..NOTHING
+        }
     );
 }
 
@@ -167,7 +248,7 @@ fn a_span_may_begin_and_end_on_different_threads() {
     drop(block);
     assert_eq!(
         span.end(),
-        AllocationFigures { allocations: 1, allocated_bytes: 777, peak_bytes: 777, retained_bytes: 0 }
+        AllocationFigures { allocations: 1, deallocations: 1, allocated_bytes: 777, peak_bytes: 777, ..NOTHING }
     );
 }
 
@@ -231,7 +312,8 @@ fn ten_thousand_short_threads_lose_nothing() {
     }
     let figures = span.end();
     let grown_to: u64 = (0..AT_ONCE).map(|thread| 64 + thread).sum();
-    assert_eq!(figures.allocations, 2 * THREADS);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * THREADS, 2 * THREADS));
+    assert_eq!((figures.grown, figures.shrunk), (THREADS, 0));
     assert_eq!(figures.allocated_bytes, 100_000 * THREADS + grown_to * (THREADS / AT_ONCE));
     assert_eq!(figures.retained_bytes, 0);
     assert_eq!(live_bytes().expect("counted"), live);
@@ -261,7 +343,7 @@ fn more_threads_than_the_register_holds_are_counted() {
         release.wait();
     });
     let figures = span.end();
-    assert_eq!(figures.allocations, 2 * threads as u64);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * threads as u64, 2 * threads as u64));
     assert_eq!(figures.allocated_bytes, (threads * (SIZE + 8)) as u64);
     assert_eq!(figures.retained_bytes, 0);
     // Reading the live bytes in the middle has made the peak exact.
@@ -289,7 +371,7 @@ fn memory_that_is_handed_over_stays_exact() {
     producer.join().expect("no panic");
     assert_eq!(consumer.join().expect("no panic"), BLOCKS * (SIZE + 16));
     let figures = span.end();
-    assert_eq!(figures.allocations, 2 * BLOCKS as u64);
+    assert_eq!((figures.allocations, figures.deallocations), (2 * BLOCKS as u64, 2 * BLOCKS as u64));
     assert_eq!(figures.allocated_bytes, (BLOCKS * (SIZE + 16)) as u64);
     assert_eq!(figures.retained_bytes, 0);
     let (least, most) = (SIZE as u64 - 2 * FLUSH, 2 * (SIZE as u64 + 16) + 2 * FLUSH);
@@ -302,10 +384,7 @@ fn a_thread_that_only_frees_is_counted() {
     let blocks: Vec<Block> = (0..10_000).map(|_| Block::new(1_000)).collect();
     let span = AllocationSpan::begin();
     thread::spawn(move || drop(blocks)).join().expect("no panic");
-    assert_eq!(
-        span.end(),
-        AllocationFigures { allocations: 0, allocated_bytes: 0, peak_bytes: 0, retained_bytes: -10_000_000 }
-    );
+    assert_eq!(span.end(), AllocationFigures { deallocations: 10_000, retained_bytes: -10_000_000, ..NOTHING });
 }
 
 /// Allocates and frees when its thread ends.
@@ -336,7 +415,8 @@ fn destructors_of_thread_locals_are_counted() {
         thread::spawn(body).join().expect("no panic");
     }
     let figures = span.end();
-    assert_eq!((figures.allocations, figures.allocated_bytes), (500, 100 * 202_001));
+    assert_eq!((figures.allocations, figures.deallocations), (500, 500));
+    assert_eq!(figures.allocated_bytes, 100 * 202_001);
     assert_eq!((figures.peak_bytes, figures.retained_bytes), (200_000, 0));
 }
 
@@ -473,30 +553,26 @@ impl Actor {
 /// A span, and what it must find.
 struct Watch {
     span: AllocationSpan,
-    allocations: u64,
-    allocated_bytes: u64,
-    live: i64,
+    truth: AllocationFigures,
     peak: i64,
 }
 
 impl Watch {
     fn begin() -> Self {
-        Self { span: AllocationSpan::begin(), allocations: 0, allocated_bytes: 0, live: 0, peak: 0 }
+        Self { span: AllocationSpan::begin(), truth: NOTHING, peak: 0 }
     }
 
-    fn see(&mut self, allocations: u64, bytes: i64) {
-        self.allocations += allocations;
-        self.allocated_bytes += bytes.max(0).unsigned_abs();
-        self.live += bytes;
-        self.peak = self.peak.max(self.live);
+    fn see(&mut self, call: fn(&mut AllocationFigures) -> &mut u64, bytes: i64) {
+        *call(&mut self.truth) += 1;
+        self.truth.allocated_bytes += bytes.max(0).unsigned_abs();
+        self.truth.retained_bytes += bytes;
+        self.peak = self.peak.max(self.truth.retained_bytes);
     }
 
     /// Counts are exact; the peak is wrong by no more than further threads may make it.
     fn end(self, further_threads: u64) {
         let figures = self.span.end();
-        assert_eq!(figures.allocations, self.allocations);
-        assert_eq!(figures.allocated_bytes, self.allocated_bytes);
-        assert_eq!(figures.retained_bytes, self.live);
+        assert_eq!(figures, AllocationFigures { peak_bytes: figures.peak_bytes, ..self.truth });
         let error = figures.peak_bytes.abs_diff(self.peak.unsigned_abs());
         assert!(error <= further_threads * FLUSH, "{figures:?}, but the peak is {}", self.peak);
     }
@@ -508,23 +584,27 @@ fn act_out(actors: &[Actor], script: &[(Index, Step)]) {
     let mut blocks: Vec<Block> = Vec::new();
     for (actor, step) in script {
         let actor = &actors[actor.index(actors.len())];
-        let mut see = |allocations, bytes| {
-            outer.see(allocations, bytes);
-            inner.see(allocations, bytes);
+        let mut see = |call, bytes| {
+            outer.see(call, bytes);
+            inner.see(call, bytes);
         };
         match step {
             Step::New(size) => {
                 blocks.extend(actor.act(None, Some(*size)));
-                see(1, signed(*size));
+                see(|figures| &mut figures.allocations, signed(*size));
             }
             Step::Free(index) if !blocks.is_empty() => {
                 let block = blocks.swap_remove(index.index(blocks.len()));
-                see(0, -signed(block.size));
+                see(|figures| &mut figures.deallocations, -signed(block.size));
                 actor.act(Some(block), None);
             }
             Step::Resize(index, size) if !blocks.is_empty() => {
                 let block = blocks.swap_remove(index.index(blocks.len()));
-                see(0, signed(*size) - signed(block.size));
+                match size.cmp(&block.size) {
+                    Ordering::Greater => see(|figures| &mut figures.grown, signed(*size) - signed(block.size)),
+                    Ordering::Less => see(|figures| &mut figures.shrunk, signed(*size) - signed(block.size)),
+                    Ordering::Equal => {}
+                }
                 blocks.extend(actor.act(Some(block), Some(*size)));
             }
             Step::Free(_) | Step::Resize(..) => {}
@@ -534,8 +614,8 @@ fn act_out(actors: &[Actor], script: &[(Index, Step)]) {
     for block in blocks {
         let bytes = -signed(block.size);
         actors[0].act(Some(block), None);
-        outer.see(0, bytes);
-        inner.see(0, bytes);
+        outer.see(|figures| &mut figures.deallocations, bytes);
+        inner.see(|figures| &mut figures.deallocations, bytes);
     }
     inner.end(further);
     outer.end(further);
@@ -641,4 +721,168 @@ fn threads_at_once_count_exactly() {
         drop(left);
         prop_assert_eq!(span.end().retained_bytes, -signed(live));
     });
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("below a size")
+    }
+}
+
+/// Threads that only allocate until all of them wait, and then only free, are highest as they wait: the
+/// peak is known without a reading in between, which would make it exact.
+#[test]
+fn the_peak_of_threads_at_once_is_within_its_bound_of_the_truth() {
+    const THREADS: usize = 6;
+    const ROUNDS: usize = 200;
+    let _alone = alone();
+    let (full, empty) = (Barrier::new(THREADS), Barrier::new(THREADS));
+    let held: [AtomicU64; ROUNDS] = [const { AtomicU64::new(0) }; ROUNDS];
+    let span = AllocationSpan::begin();
+    thread::scope(|scope| {
+        for thread in 0..THREADS as u64 {
+            let (full, empty, held) = (&full, &empty, &held);
+            scope.spawn(move || {
+                let mut numbers = Numbers(thread + 1);
+                let mut blocks = Vec::new();
+                for held in held {
+                    let largest = [100, 5_000, 200_000][numbers.below(3)];
+                    blocks.extend((0..numbers.below(200)).map(|_| Block::new(1 + numbers.below(largest))));
+                    held.fetch_add(blocks.iter().map(|block| block.size as u64).sum(), Relaxed);
+                    full.wait();
+                    blocks.truncate(numbers.below(10));
+                    empty.wait();
+                }
+            });
+        }
+    });
+    let figures = span.end();
+    let truth = held.iter().map(|held| held.load(Relaxed)).max().expect("rounds");
+    assert!(figures.peak_bytes.abs_diff(truth) <= THREADS as u64 * FLUSH, "{figures:?}, but the peak is {truth}");
+    assert_eq!((figures.allocations, figures.retained_bytes), (figures.deallocations, 0));
+}
+
+/// What threads that share nothing else add up with atomics, beside the allocator.
+#[derive(Default)]
+struct Shadow {
+    allocations: AtomicU64,
+    deallocations: AtomicU64,
+    grown: AtomicU64,
+    shrunk: AtomicU64,
+    allocated: AtomicU64,
+    live: AtomicI64,
+    peak: AtomicI64,
+}
+
+impl Shadow {
+    fn moved(&self, counter: &AtomicU64, bytes: i64) {
+        counter.fetch_add(1, Relaxed);
+        self.allocated.fetch_add(bytes.max(0).unsigned_abs(), Relaxed);
+        self.peak.fetch_max(self.live.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+    }
+
+    fn new_block(&self, size: usize) -> Block {
+        let block = Block::new(size);
+        self.moved(&self.allocations, signed(size));
+        block
+    }
+
+    fn free(&self, block: Block) {
+        let size = block.size;
+        drop(block);
+        self.moved(&self.deallocations, -signed(size));
+    }
+
+    fn resize(&self, block: &mut Block, size: usize) {
+        let more = signed(size) - signed(block.size);
+        block.resize(size);
+        match more {
+            0 => {}
+            1.. => self.moved(&self.grown, more),
+            _ => self.moved(&self.shrunk, more),
+        }
+    }
+
+    fn figures(&self, peak_bytes: u64) -> AllocationFigures {
+        AllocationFigures {
+            allocations: self.allocations.load(Relaxed),
+            deallocations: self.deallocations.load(Relaxed),
+            grown: self.grown.load(Relaxed),
+            shrunk: self.shrunk.load(Relaxed),
+            allocated_bytes: self.allocated.load(Relaxed),
+            peak_bytes,
+            retained_bytes: self.live.load(Relaxed),
+        }
+    }
+}
+
+/// A short life: allocates, resizes, frees, and swaps blocks with other threads, some of which it leaves
+/// behind.
+fn live_shortly(shadow: &Shadow, exchange: &Mutex<Vec<Block>>, numbers: &mut Numbers, largest: usize) {
+    let mut blocks = Vec::new();
+    for _ in 0..=numbers.below(500) {
+        match numbers.below(8) {
+            0..=2 => blocks.push(shadow.new_block(1 + numbers.below(largest))),
+            3 => exchange.lock().expect("no panic").extend(blocks.pop()),
+            4 => blocks.extend(exchange.lock().expect("no panic").pop()),
+            5 if !blocks.is_empty() => {
+                let (index, size) = (numbers.below(blocks.len()), 1 + numbers.below(largest));
+                shadow.resize(&mut blocks[index], size);
+            }
+            _ if !blocks.is_empty() => shadow.free(blocks.swap_remove(numbers.below(blocks.len()))),
+            _ => {}
+        }
+    }
+    for block in blocks {
+        shadow.free(block);
+    }
+}
+
+/// Threads come, work and go, while others read: everything is exact in the end, and the peak is within
+/// its bound of what the atomics saw, but for the one call that each thread may be in at the time.
+#[test]
+fn threads_that_come_and_go_agree_with_atomics() {
+    const AT_ONCE: usize = 4;
+    const LARGEST: usize = 4_000;
+    let _alone = alone();
+    let (shadow, exchange, over) = (Shadow::default(), Mutex::new(Vec::new()), AtomicBool::new(false));
+    let span = AllocationSpan::begin();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                live_bytes().expect("counted");
+                drop(AllocationSpan::begin());
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let begin = Instant::now();
+        for round in 0.. {
+            thread::scope(|scope| {
+                for thread in 1..=AT_ONCE as u64 {
+                    let (shadow, exchange) = (&shadow, &exchange);
+                    scope.spawn(move || {
+                        live_shortly(shadow, exchange, &mut Numbers((round << 8) + thread), LARGEST);
+                    });
+                }
+            });
+            if begin.elapsed() > Duration::from_millis(1_500) {
+                break;
+            }
+        }
+        over.store(true, Relaxed);
+    });
+    for block in exchange.into_inner().expect("no panic") {
+        shadow.free(block);
+    }
+    let figures = span.end();
+    assert_eq!(figures, shadow.figures(figures.peak_bytes));
+    let (truth, threads) = (shadow.peak.load(Relaxed).unsigned_abs(), AT_ONCE as u64 + 1);
+    let error = figures.peak_bytes.abs_diff(truth);
+    assert!(error <= threads * (FLUSH + LARGEST as u64), "{figures:?}, but the peak is {truth}");
 }

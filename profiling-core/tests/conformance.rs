@@ -42,6 +42,19 @@ fn make(size: usize) -> Vec<u8> {
     black_box(vec![1; size])
 }
 
+/// The figures of one allocation that is freed again.
+fn one_pair(bytes: u64) -> AllocationFigures {
+    AllocationFigures {
+        allocations: 1,
+        deallocations: 1,
+        grown: 0,
+        shrunk: 0,
+        allocated_bytes: bytes,
+        peak_bytes: bytes,
+        retained_bytes: 0,
+    }
+}
+
 /// The figures of a job that holds so many bytes.
 fn span_of(job: fn(usize), size: usize) -> AllocationFigures {
     let span = AllocationSpan::begin();
@@ -100,8 +113,7 @@ fn same_thread(size: usize) {
 
 fn held_on_the_same_thread() {
     static JOB: JobDescriptor = support::job(Entry::Sync(|execution| execute(execution, same_thread, HELD)));
-    let exactly =
-        AllocationFigures { allocations: 1, allocated_bytes: HELD_BYTES, peak_bytes: HELD_BYTES, retained_bytes: 0 };
+    let exactly = one_pair(HELD_BYTES);
     assert_eq!(span_of(same_thread, HELD), exactly);
     for sample in samples(&JOB) {
         assert_eq!(sample.allocations, Some(1));
@@ -232,8 +244,7 @@ fn never_touched() {
         drop(black_box(vec![0_u8; 1 << 30]));
     }
     static JOB: JobDescriptor = support::job(Entry::Sync(|execution| execute(execution, untouched, 0)));
-    let exactly =
-        AllocationFigures { allocations: 1, allocated_bytes: 1 << 30, peak_bytes: 1 << 30, retained_bytes: 0 };
+    let exactly = one_pair(1 << 30);
     assert_eq!(span_of(untouched, 0), exactly);
     for sample in samples(&JOB) {
         assert_eq!(sample.peak_heap_bytes, Some(1 << 30));

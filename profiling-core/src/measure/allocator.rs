@@ -3,9 +3,9 @@
 //! # How it counts
 //!
 //! Every thread counts in a block of its own: plain loads and stores, no atomic read-modify-write, and
-//! nothing after the inner allocator's `alloc` and `dealloc`, which can so return straight to the
-//! caller. Another thread can add up what every block holds; a thread that ends leaves its counts
-//! behind.
+//! nothing after the inner allocator's methods, which can so return straight to the caller. Another
+//! thread can add up what every block holds; a thread that ends leaves its counts behind. The histogram
+//! of sizes is compiled in where it is asked for; nothing tests for it elsewhere.
 //!
 //! # How exact it is
 //!
@@ -13,13 +13,14 @@
 //! reading. The peak is exact where one thread allocates between the readings; each further one can
 //! make it wrong by at most [`FLUSH_BYTES`], up or down.
 //!
-//! An allocation that the inner allocator refuses is not counted where it is larger than twice
-//! [`FLUSH_BYTES`]; a smaller one, which few programs survive, may be counted as though it had been
+//! An allocation, or a growth, that the inner allocator refuses is not counted where it is larger than
+//! twice [`FLUSH_BYTES`]; a smaller one, which few programs survive, may be counted as though it had been
 //! made.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cmp::Ordering;
 
-use self::account::{Change, Process, Totals, locked};
+use self::account::{Call, Process, Totals, locked};
 
 mod account;
 
@@ -32,6 +33,9 @@ pub const MAX_SPANS: usize = 64;
 /// How many threads at once can count at full speed. Any further ones are counted as exactly, but one at
 /// a time.
 pub const MAX_THREADS: usize = 1024;
+
+/// How many powers of two a size may be of.
+const SIZES: usize = 64;
 
 /// A global allocator that counts what passes through it and leaves the work to another one.
 ///
@@ -50,8 +54,28 @@ pub const MAX_THREADS: usize = 1024;
 /// assert_eq!(figures.peak_bytes, 1 << 20);
 /// assert_eq!(figures.retained_bytes, 0);
 /// ```
+///
+/// With [`with_histogram`](Self::with_histogram) it also counts how large the allocations are, which
+/// costs some more. Its type says so, since the choice is made when it is compiled:
+///
+/// ```
+/// use std::alloc::System;
+///
+/// use profiling_core::CountingAllocator;
+/// use profiling_core::measure::allocator::allocation_sizes;
+///
+/// #[global_allocator]
+/// static ALLOCATOR: CountingAllocator<System, true> = CountingAllocator::system().with_histogram();
+///
+/// let before = allocation_sizes().expect("counted");
+/// drop(std::hint::black_box(vec![0_u8; 1000]));
+/// let sizes = allocation_sizes().expect("counted").since(&before);
+/// // 2^9 is the highest power of two that is not above 1000.
+/// assert_eq!(sizes.counts()[9], 1);
+/// assert_eq!(sizes.counts().iter().sum::<u64>(), 1);
+/// ```
 #[derive(Debug, Default)]
-pub struct CountingAllocator<A = System> {
+pub struct CountingAllocator<A = System, const HISTOGRAM: bool = false> {
     inner: A,
 }
 
@@ -68,9 +92,28 @@ impl<A> CountingAllocator<A> {
     pub const fn new(inner: A) -> Self {
         Self { inner }
     }
+
+    /// Counts the allocations of each power of two as well, for [`allocation_sizes`].
+    #[must_use]
+    pub const fn with_histogram(self) -> CountingAllocator<A, true>
+    where
+        A: Copy,
+    {
+        CountingAllocator { inner: self.inner }
+    }
 }
 
-impl<A: GlobalAlloc> CountingAllocator<A> {
+impl<A: GlobalAlloc, const HISTOGRAM: bool> CountingAllocator<A, HISTOGRAM> {
+    /// Counts an allocation that is about to be made, unless the slow path must.
+    #[inline]
+    fn try_allocate(layout: Layout) -> bool {
+        let counted = account::try_count(Call::Allocated(layout.size()));
+        if HISTOGRAM && counted {
+            account::count_size(layout.size());
+        }
+        counted
+    }
+
     /// Allocates first and then counts, so that what is refused is not counted.
     ///
     /// # Safety
@@ -81,7 +124,7 @@ impl<A: GlobalAlloc> CountingAllocator<A> {
     unsafe fn alloc_slowly(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller upholds the contract of `alloc`.
         let pointer = unsafe { self.inner.alloc(layout) };
-        count_unless_refused(pointer, layout)
+        Self::count_unless_refused(pointer, layout)
     }
 
     /// Allocates first and then counts, so that what is refused is not counted.
@@ -94,7 +137,7 @@ impl<A: GlobalAlloc> CountingAllocator<A> {
     unsafe fn alloc_zeroed_slowly(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller upholds the contract of `alloc_zeroed`.
         let pointer = unsafe { self.inner.alloc_zeroed(layout) };
-        count_unless_refused(pointer, layout)
+        Self::count_unless_refused(pointer, layout)
     }
 
     /// # Safety
@@ -103,25 +146,44 @@ impl<A: GlobalAlloc> CountingAllocator<A> {
     #[cold]
     #[inline(never)]
     unsafe fn dealloc_slowly(&self, pointer: *mut u8, layout: Layout) {
-        account::count(Change { allocations: 0, allocated: 0, released: layout.size() as u64 });
+        account::count(Call::Freed(layout.size()));
         // SAFETY: the caller upholds the contract of `dealloc`.
         unsafe { self.inner.dealloc(pointer, layout) };
     }
-}
 
-fn count_unless_refused(pointer: *mut u8, layout: Layout) -> *mut u8 {
-    if !pointer.is_null() {
-        account::count(Change { allocations: 1, allocated: layout.size() as u64, released: 0 });
+    /// Reallocates first and then counts, so that what is refused is not counted.
+    ///
+    /// # Safety
+    ///
+    /// As of `realloc`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_slowly(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller upholds the contract of `realloc`.
+        let moved = unsafe { self.inner.realloc(pointer, layout, new_size) };
+        if let Some(call) = resizing(layout, new_size).filter(|_| !moved.is_null()) {
+            account::count(call);
+        }
+        moved
     }
-    pointer
+
+    fn count_unless_refused(pointer: *mut u8, layout: Layout) -> *mut u8 {
+        if !pointer.is_null() {
+            account::count(Call::Allocated(layout.size()));
+            if HISTOGRAM {
+                account::count_size(layout.size());
+            }
+        }
+        pointer
+    }
 }
 
 // SAFETY: every method forwards to `inner` with the caller's own arguments and returns what `inner`
 // returned; counting touches no memory of the caller, never unwinds and never allocates.
-unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
+unsafe impl<A: GlobalAlloc, const HISTOGRAM: bool> GlobalAlloc for CountingAllocator<A, HISTOGRAM> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if account::try_allocate(1, layout.size()) {
+        if Self::try_allocate(layout) {
             // SAFETY: the caller upholds the contract of `alloc`.
             unsafe { self.inner.alloc(layout) }
         } else {
@@ -133,7 +195,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // Forwarded, so that untouched zeroed memory stays unmapped as the inner allocator has it.
-        if account::try_allocate(1, layout.size()) {
+        if Self::try_allocate(layout) {
             // SAFETY: the caller upholds the contract of `alloc_zeroed`.
             unsafe { self.inner.alloc_zeroed(layout) }
         } else {
@@ -144,7 +206,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if account::try_release(layout.size()) {
+        if account::try_count(Call::Freed(layout.size())) {
             // SAFETY: the caller upholds the contract of `dealloc`.
             unsafe { self.inner.dealloc(pointer, layout) }
         } else {
@@ -155,17 +217,24 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller upholds the contract of `realloc`.
-        let moved = unsafe { self.inner.realloc(pointer, layout, new_size) };
-        if moved.is_null() {
-            return moved;
+        let counted = resizing(layout, new_size).is_none_or(account::try_count);
+        if counted {
+            // SAFETY: the caller upholds the contract of `realloc`.
+            unsafe { self.inner.realloc(pointer, layout, new_size) }
+        } else {
+            // SAFETY: the caller upholds the contract of `realloc`.
+            unsafe { self.realloc_slowly(pointer, layout, new_size) }
         }
-        let (grown, shrunk) = (new_size.saturating_sub(layout.size()), layout.size().saturating_sub(new_size));
-        let counted = if shrunk == 0 { account::try_allocate(0, grown) } else { account::try_release(shrunk) };
-        if !counted {
-            account::count(Change { allocations: 0, allocated: grown as u64, released: shrunk as u64 });
-        }
-        moved
+    }
+}
+
+/// What it is to count of a reallocation; nothing where the size stays.
+#[inline]
+fn resizing(layout: Layout, new_size: usize) -> Option<Call> {
+    match new_size.cmp(&layout.size()) {
+        Ordering::Greater => Some(Call::Grown(new_size - layout.size())),
+        Ordering::Less => Some(Call::Shrunk(layout.size() - new_size)),
+        Ordering::Equal => None,
     }
 }
 
@@ -181,11 +250,44 @@ pub fn live_bytes() -> Option<i64> {
     is_installed().then(|| locked(Process::balance).live_bytes)
 }
 
+/// How many allocations of each power of two the process has made; `None` where that is not counted, as
+/// it is by [`CountingAllocator::with_histogram`].
+#[must_use]
+pub fn allocation_sizes() -> Option<AllocationSizes> {
+    account::counts_sizes().then(|| AllocationSizes { counts: locked(Process::sizes) })
+}
+
+/// A histogram of the sizes of allocations, by power of two. Growing an allocation is not another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllocationSizes {
+    counts: [u64; SIZES],
+}
+
+impl AllocationSizes {
+    /// At place `n`, the number of allocations of at least `2^n` and less than `2^(n + 1)` bytes.
+    #[must_use]
+    pub const fn counts(&self) -> &[u64; SIZES] {
+        &self.counts
+    }
+
+    /// What was counted between an earlier reading and this one.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self { counts: std::array::from_fn(|n| self.counts[n].wrapping_sub(earlier.counts[n])) }
+    }
+}
+
 /// What a region of code asked of the heap, on all threads of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocationFigures {
     /// The number of allocations; growing or shrinking one is not another.
     pub allocations: u64,
+    /// The number of allocations that were freed, whoever made them, and when.
+    pub deallocations: u64,
+    /// How often an allocation was made larger.
+    pub grown: u64,
+    /// How often an allocation was made smaller.
+    pub shrunk: u64,
     /// The bytes requested, by allocations and by growing them, freed again or not.
     pub allocated_bytes: u64,
     /// The most that was live at once, above what was live at entry.
@@ -232,9 +334,13 @@ impl AllocationSpan {
     #[must_use]
     pub fn end(self) -> AllocationFigures {
         let (now, peak) = locked(|process| process.read(self.slot));
+        let counts = now.counts.less(self.entry.counts);
         AllocationFigures {
-            allocations: now.allocations.wrapping_sub(self.entry.allocations),
-            allocated_bytes: now.allocated_bytes.wrapping_sub(self.entry.allocated_bytes),
+            allocations: counts.allocations,
+            deallocations: counts.deallocations,
+            grown: counts.grown,
+            shrunk: counts.shrunk,
+            allocated_bytes: counts.allocated_bytes,
             peak_bytes: (peak - self.entry.live_bytes).max(0).unsigned_abs(),
             retained_bytes: now.live_bytes - self.entry.live_bytes,
         }

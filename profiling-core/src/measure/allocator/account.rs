@@ -25,29 +25,34 @@ use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS};
+use super::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, SIZES};
 
-/// The counters of one thread; what the fast path needs shares a cache line.
+/// The counters of one thread; what the fast path needs is one cache line.
 ///
-/// `allocated` begins at [`BASE`], so that pending bytes are positive, whoever frees what another thread
-/// has allocated, and that no size can overflow them.
+/// The pending bytes begin at [`BASE`], so that they are positive, whoever frees what another thread has
+/// allocated, and that no size can overflow them.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Block {
-    /// Written by the block's thread alone, as are the next two.
-    allocations: AtomicU64,
-    allocated: AtomicU64,
-    released: AtomicU64,
+    /// What the thread has allocated less what it has freed. Written by the block's thread alone.
+    pending: AtomicU64,
     /// The highest that the pending bytes were since the block was last settled.
     high: AtomicU64,
     /// Pending bytes above this take the slow path.
     top: AtomicU64,
-    /// Released bytes above this take the slow path: from here on, the pending bytes might be too low.
-    released_limit: AtomicU64,
+    /// Pending bytes below this take the slow path.
+    bottom: AtomicU64,
     /// The pending bytes when the block was last settled; written under the lock.
     settled: AtomicU64,
-    /// Used by the block's thread alone.
+    /// Written by the block's thread alone, as is all that follows.
+    allocated: AtomicU64,
+    allocations: AtomicU64,
+    deallocations: AtomicU64,
+    grown: AtomicU64,
+    shrunk: AtomicU64,
     place: Cell<Place>,
+    /// The allocations of each power of two, where they are asked for.
+    sizes: [AtomicU64; SIZES],
 }
 
 /// Where a thread's counts go.
@@ -61,19 +66,30 @@ enum Place {
     Process,
 }
 
-/// What calls of the allocator change.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Change {
+/// What only ever grows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
     pub(super) allocations: u64,
-    pub(super) allocated: u64,
-    pub(super) released: u64,
+    pub(super) deallocations: u64,
+    pub(super) grown: u64,
+    pub(super) shrunk: u64,
+    pub(super) allocated_bytes: u64,
+}
+
+/// What a call of the allocator did, with so many bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Call {
+    Allocated(usize),
+    Freed(usize),
+    /// By so many bytes, as the next one.
+    Grown(usize),
+    Shrunk(usize),
 }
 
 /// The counters of the whole process at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Totals {
-    pub(super) allocations: u64,
-    pub(super) allocated_bytes: u64,
+    pub(super) counts: Counts,
     pub(super) live_bytes: i64,
 }
 
@@ -85,7 +101,9 @@ pub(super) struct Process {
     /// How far the register is in use.
     used: Cell<usize>,
     /// What was counted by threads that are no longer in the register, or never were.
-    handed_over: Cell<Change>,
+    handed_over: Cell<Counts>,
+    /// The same of the allocations of each power of two.
+    sizes: [Cell<u64>; SIZES],
     /// Live bytes: what was pending in every block when it was last settled, and what was handed over.
     live: Cell<i64>,
     /// The highest that the live bytes were since the account was last balanced.
@@ -102,7 +120,8 @@ static LOCK: AtomicBool = AtomicBool::new(false);
 static PROCESS: Process = Process {
     register: [const { Cell::new(ptr::null()) }; MAX_THREADS],
     used: Cell::new(0),
-    handed_over: Cell::new(Change { allocations: 0, allocated: 0, released: 0 }),
+    handed_over: Cell::new(Counts::NONE),
+    sizes: [const { Cell::new(0) }; SIZES],
     live: Cell::new(0),
     peak: Cell::new(0),
     spans: [const { Cell::new(None) }; MAX_SPANS],
@@ -112,6 +131,8 @@ static PROCESS: Process = Process {
 
 /// Whether anything was ever counted.
 static COUNTED: AtomicBool = AtomicBool::new(false);
+/// Whether the size of any allocation was ever counted.
+static SIZED: AtomicBool = AtomicBool::new(false);
 
 // SAFETY: `PROCESS`, the only one there is, is reached through `locked` alone, by one thread at a time.
 unsafe impl Sync for Process {}
@@ -126,24 +147,32 @@ pub(super) fn locked<R>(work: impl FnOnce(&Process) -> R) -> R {
     result
 }
 
-/// Counts allocations, or bytes by which one has grown, unless the slow path must.
+/// Counts a call, unless the slow path must.
 #[inline]
-pub(super) fn try_allocate(allocations: u64, bytes: usize) -> bool {
-    thread::with_block(|block| block.try_allocate(allocations, bytes as u64)).unwrap_or(false)
-}
-
-/// Counts bytes that are freed, unless the slow path must.
-#[inline]
-pub(super) fn try_release(bytes: usize) -> bool {
-    thread::with_block(|block| block.try_release(bytes as u64)).unwrap_or(false)
+pub(super) fn try_count(call: Call) -> bool {
+    thread::with_block(|block| block.try_count(call)).unwrap_or(false)
 }
 
 /// The slow path: counts, registers the block of a thread that is new, and settles it where it has
 /// drifted too far.
 #[cold]
 #[inline(never)]
-pub(super) fn count(change: Change) {
-    thread::with_block(|block| block.count(change));
+pub(super) fn count(call: Call) {
+    thread::with_block(|block| block.count(call));
+}
+
+/// Counts the size of an allocation that is counted already.
+#[inline]
+pub(super) fn count_size(bytes: usize) {
+    if !SIZED.load(Relaxed) {
+        SIZED.store(true, Relaxed);
+    }
+    thread::with_block(|block| block.count_size(bytes));
+}
+
+/// Whether the sizes of allocations are counted in this process.
+pub(super) fn counts_sizes() -> bool {
+    counts() && SIZED.load(Relaxed)
 }
 
 /// Whether anything is counted in this process, as it is where the global allocator counts.
@@ -159,21 +188,36 @@ impl Block {
     /// A block whose thread always takes the slow path.
     const fn new(place: Place) -> Self {
         Self {
-            allocations: AtomicU64::new(0),
-            allocated: AtomicU64::new(BASE),
-            released: AtomicU64::new(0),
+            pending: AtomicU64::new(BASE),
             high: AtomicU64::new(0),
             top: AtomicU64::new(0),
-            released_limit: AtomicU64::new(0),
+            bottom: AtomicU64::new(u64::MAX),
             settled: AtomicU64::new(BASE),
+            allocated: AtomicU64::new(0),
+            allocations: AtomicU64::new(0),
+            deallocations: AtomicU64::new(0),
+            grown: AtomicU64::new(0),
+            shrunk: AtomicU64::new(0),
             place: Cell::new(place),
+            sizes: [const { AtomicU64::new(0) }; SIZES],
         }
     }
 
     #[inline]
-    fn try_allocate(&self, allocations: u64, bytes: u64) -> bool {
-        let allocated = own(&self.allocated).wrapping_add(bytes);
-        let pending = allocated.wrapping_sub(own(&self.released));
+    fn try_count(&self, call: Call) -> bool {
+        let moved = match call {
+            Call::Allocated(bytes) | Call::Grown(bytes) => self.try_rise(bytes as u64),
+            Call::Freed(bytes) | Call::Shrunk(bytes) => self.try_fall(bytes as u64),
+        };
+        if moved {
+            self.add(call);
+        }
+        moved
+    }
+
+    #[inline]
+    fn try_rise(&self, bytes: u64) -> bool {
+        let pending = own(&self.pending).wrapping_add(bytes);
         // Whatever is above `top` is a new high.
         if pending > self.high.load(Relaxed) {
             if pending > self.top.load(Relaxed) {
@@ -181,47 +225,62 @@ impl Block {
             }
             self.high.store(pending, Relaxed);
         }
-        self.allocated.store(allocated, Relaxed);
-        self.allocations.store(own(&self.allocations).wrapping_add(allocations), Relaxed);
+        self.pending.store(pending, Relaxed);
         true
     }
 
     #[inline]
-    fn try_release(&self, bytes: u64) -> bool {
-        let released = own(&self.released).wrapping_add(bytes);
-        if released > self.released_limit.load(Relaxed) {
+    fn try_fall(&self, bytes: u64) -> bool {
+        let pending = own(&self.pending).wrapping_sub(bytes);
+        if pending < self.bottom.load(Relaxed) {
             return false;
         }
-        self.released.store(released, Relaxed);
+        self.pending.store(pending, Relaxed);
         true
     }
 
-    fn count(&self, change: Change) {
+    /// Adds a call to the counts.
+    #[inline]
+    fn add(&self, call: Call) {
+        match call {
+            Call::Allocated(bytes) => {
+                add(&self.allocations, 1);
+                add(&self.allocated, bytes as u64);
+            }
+            Call::Freed(_) => add(&self.deallocations, 1),
+            Call::Grown(bytes) => {
+                add(&self.grown, 1);
+                add(&self.allocated, bytes as u64);
+            }
+            Call::Shrunk(_) => add(&self.shrunk, 1),
+        }
+    }
+
+    fn count(&self, call: Call) {
         if let Place::Unseen = self.place.get() {
             self.enter();
         }
         if let Place::Register(_) = self.place.get() {
-            self.add(change);
-            let drift = self.drift();
-            if (-FLUSH_BYTES..=FLUSH_BYTES).contains(&drift) {
-                // Bytes were allocated meanwhile, so that more may be released.
-                self.limit_released(drift);
-            } else {
+            let pending = own(&self.pending).wrapping_add_signed(call.live_bytes());
+            self.pending.store(pending, Relaxed);
+            self.high.store(own(&self.high).max(pending), Relaxed);
+            self.add(call);
+            let drift = difference(pending, self.settled.load(Relaxed));
+            if !(-FLUSH_BYTES..=FLUSH_BYTES).contains(&drift) {
                 locked(Process::settle);
             }
         } else {
             COUNTED.store(true, Relaxed);
-            locked(|process| process.count(change));
+            locked(|process| process.count(call));
         }
     }
 
-    fn add(&self, change: Change) {
-        self.allocations.store(own(&self.allocations).wrapping_add(change.allocations), Relaxed);
-        self.allocated.store(own(&self.allocated).wrapping_add(change.allocated), Relaxed);
-        self.released.store(own(&self.released).wrapping_add(change.released), Relaxed);
-        let pending = self.pending();
-        if pending > self.high.load(Relaxed) {
-            self.high.store(pending, Relaxed);
+    fn count_size(&self, bytes: usize) {
+        let power = (bytes | 1).ilog2() as usize;
+        if let Place::Register(_) = self.place.get() {
+            add(&self.sizes[power], 1);
+        } else {
+            locked(|process| process.sizes[power].update(|size| size.wrapping_add(1)));
         }
     }
 
@@ -243,52 +302,52 @@ impl Block {
             locked(|process| process.unregister(self, index));
             self.high.store(0, Relaxed);
             self.top.store(0, Relaxed);
-            self.released_limit.store(0, Relaxed);
+            self.bottom.store(u64::MAX, Relaxed);
         }
-    }
-
-    /// Bytes allocated less bytes released, above [`BASE`].
-    fn pending(&self) -> u64 {
-        let mut allocated = self.allocated.load(Acquire);
-        for _ in 0..16 {
-            let released = self.released.load(Acquire);
-            let still = self.allocated.load(Acquire);
-            if still == allocated {
-                return allocated.wrapping_sub(released);
-            }
-            // The block's thread is allocating, and may have released as much meanwhile.
-            allocated = still;
-        }
-        allocated.wrapping_sub(self.released.load(Relaxed))
-    }
-
-    /// How far the pending bytes are above what was settled.
-    fn drift(&self) -> i64 {
-        difference(self.pending(), self.settled.load(Relaxed))
     }
 
     /// Begins a new high and new limits. Returns how far above what was settled the pending bytes have
     /// been, and are now.
     fn settle(&self) -> (i64, i64) {
-        let (pending, settled) = (self.pending(), self.settled.load(Relaxed));
+        let (pending, settled) = (self.pending.load(Relaxed), self.settled.load(Relaxed));
         let high = self.high.load(Relaxed).max(pending);
         if (high, pending) == (settled, settled) {
             // Most threads wait, and their cache lines are best left alone.
             return (0, 0);
         }
-        self.settled.store(pending, Relaxed);
-        // A thread that is counting right now may overwrite some of this with what it was before, and
-        // may so drift twice as far. Only the peak knows of it.
-        self.high.store(pending, Relaxed);
-        self.top.store(pending.wrapping_add_signed(FLUSH_BYTES), Relaxed);
-        self.limit_released(0);
+        self.begin_at(pending);
         (difference(high, settled), difference(pending, settled))
     }
 
-    /// Limits how much may be released before the pending bytes, which are `drift` above what was
-    /// settled, must be looked at again.
-    fn limit_released(&self, drift: i64) {
-        self.released_limit.store(self.released.load(Relaxed).wrapping_add_signed(drift + FLUSH_BYTES), Relaxed);
+    /// Begins with these pending bytes, to which the limits are relative.
+    fn begin_at(&self, pending: u64) {
+        self.settled.store(pending, Relaxed);
+        // A thread that is counting right now may go by the limits that were before, or overwrite the new
+        // high, and may so drift twice as far. Only the peak knows of it.
+        self.high.store(pending, Relaxed);
+        self.top.store(pending.wrapping_add_signed(FLUSH_BYTES), Relaxed);
+        self.bottom.store(pending.wrapping_add_signed(-FLUSH_BYTES), Relaxed);
+    }
+
+    /// Takes the counts, of a block that counts no longer.
+    fn take(&self) -> Counts {
+        Counts {
+            allocations: self.allocations.swap(0, Relaxed),
+            deallocations: self.deallocations.swap(0, Relaxed),
+            grown: self.grown.swap(0, Relaxed),
+            shrunk: self.shrunk.swap(0, Relaxed),
+            allocated_bytes: self.allocated.swap(0, Relaxed),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            allocations: self.allocations.load(Relaxed),
+            deallocations: self.deallocations.load(Relaxed),
+            grown: self.grown.load(Relaxed),
+            shrunk: self.shrunk.load(Relaxed),
+            allocated_bytes: self.allocated.load(Relaxed),
+        }
     }
 }
 
@@ -308,12 +367,50 @@ fn own(counter: &AtomicU64) -> u64 {
     unsafe { *counter.as_ptr() }
 }
 
-impl Change {
+/// Adds to a counter on the thread that alone writes to it.
+#[inline]
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(own(counter).wrapping_add(amount), Relaxed);
+}
+
+impl Counts {
+    const NONE: Self = Self { allocations: 0, deallocations: 0, grown: 0, shrunk: 0, allocated_bytes: 0 };
+
+    fn of(call: Call) -> Self {
+        match call {
+            Call::Allocated(bytes) => Self { allocations: 1, allocated_bytes: bytes as u64, ..Self::NONE },
+            Call::Freed(_) => Self { deallocations: 1, ..Self::NONE },
+            Call::Grown(bytes) => Self { grown: 1, allocated_bytes: bytes as u64, ..Self::NONE },
+            Call::Shrunk(_) => Self { shrunk: 1, ..Self::NONE },
+        }
+    }
+
     fn plus(self, other: Self) -> Self {
+        self.with(other, u64::wrapping_add)
+    }
+
+    /// What was counted since.
+    pub(super) fn less(self, other: Self) -> Self {
+        self.with(other, u64::wrapping_sub)
+    }
+
+    fn with(self, other: Self, combine: fn(u64, u64) -> u64) -> Self {
         Self {
-            allocations: self.allocations.wrapping_add(other.allocations),
-            allocated: self.allocated.wrapping_add(other.allocated),
-            released: self.released.wrapping_add(other.released),
+            allocations: combine(self.allocations, other.allocations),
+            deallocations: combine(self.deallocations, other.deallocations),
+            grown: combine(self.grown, other.grown),
+            shrunk: combine(self.shrunk, other.shrunk),
+            allocated_bytes: combine(self.allocated_bytes, other.allocated_bytes),
+        }
+    }
+}
+
+impl Call {
+    /// How many more bytes are live.
+    fn live_bytes(self) -> i64 {
+        match self {
+            Self::Allocated(bytes) | Self::Grown(bytes) => (bytes as u64).cast_signed(),
+            Self::Freed(bytes) | Self::Shrunk(bytes) => (bytes as u64).cast_signed().wrapping_neg(),
         }
     }
 }
@@ -325,7 +422,7 @@ impl Process {
         let index = self.register[..used].iter().position(|place| place.get().is_null()).unwrap_or(used);
         self.register.get(index)?.set(block);
         self.used.set(used.max(index + 1));
-        block.settle();
+        block.begin_at(BASE);
         Some(index)
     }
 
@@ -336,12 +433,10 @@ impl Process {
         while self.used.get().checked_sub(1).is_some_and(|last| self.register[last].get().is_null()) {
             self.used.set(self.used.get() - 1);
         }
-        let counted = Change {
-            allocations: block.allocations.swap(0, Relaxed),
-            allocated: block.allocated.swap(BASE, Relaxed).wrapping_sub(BASE),
-            released: block.released.swap(0, Relaxed),
-        };
-        self.handed_over.set(self.handed_over.get().plus(counted));
+        self.handed_over.set(self.handed_over.get().plus(block.take()));
+        for (sum, size) in self.sizes.iter().zip(&block.sizes) {
+            sum.set(sum.get().wrapping_add(size.swap(0, Relaxed)));
+        }
     }
 
     /// The blocks of the register.
@@ -353,10 +448,10 @@ impl Process {
     }
 
     /// Counts what a thread without a block does.
-    fn count(&self, change: Change) {
+    fn count(&self, call: Call) {
         self.settle();
-        self.handed_over.set(self.handed_over.get().plus(change));
-        let live = self.live.get() + change.allocated.wrapping_sub(change.released).cast_signed();
+        self.handed_over.set(self.handed_over.get().plus(Counts::of(call)));
+        let live = self.live.get().wrapping_add(call.live_bytes());
         self.live.set(live);
         self.peak.set(self.peak.get().max(live));
     }
@@ -382,14 +477,19 @@ impl Process {
         for span in &self.spans {
             span.set(span.get().map(|seen| seen.max(peak)));
         }
-        let sum = self.blocks().fold(self.handed_over.get(), |sum, block| {
-            sum.plus(Change {
-                allocations: block.allocations.load(Relaxed),
-                allocated: block.allocated.load(Relaxed).wrapping_sub(BASE),
-                released: 0,
-            })
-        });
-        Totals { allocations: sum.allocations, allocated_bytes: sum.allocated, live_bytes: self.live.get() }
+        let counts = self.blocks().fold(self.handed_over.get(), |sum, block| sum.plus(block.counts()));
+        Totals { counts, live_bytes: self.live.get() }
+    }
+
+    /// How many allocations of each power of two there were.
+    pub(super) fn sizes(&self) -> [u64; SIZES] {
+        let ended = self.sizes.each_ref().map(Cell::get);
+        self.blocks().fold(ended, |mut sums, block| {
+            for (sum, size) in sums.iter_mut().zip(&block.sizes) {
+                *sum = sum.wrapping_add(size.load(Relaxed));
+            }
+            sums
+        })
     }
 
     /// Opens a span, whose peak begins at what is live now; `None` where [`MAX_SPANS`] are open.
