@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::measure::Meter;
+use crate::stage::recorder;
 
 /// An annotated function, as registered by `#[profile_job]`.
 ///
@@ -154,6 +155,7 @@ impl Execution {
     /// Opens the measured window. The last thing it does is read the clock.
     #[inline(never)]
     pub fn start(&mut self) {
+        recorder::open();
         self.meter.start();
     }
 
@@ -161,6 +163,7 @@ impl Execution {
     #[inline(never)]
     pub fn stop(&mut self) {
         self.meter.stop();
+        recorder::close();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::breakdown::Breakdown;
 use crate::sample::Sample;
 use crate::statistics::Summary;
 use crate::tangle::JobProfile;
@@ -63,6 +64,9 @@ pub struct CaseProfile {
     /// The first steps of the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_start: Option<ColdStart>,
+    /// What goes on inside of an execution.
+    #[serde(flatten)]
+    pub breakdown: Breakdown,
 }
 
 /// Summaries of the figures of [`Sample`]; absent where any sample lacks the figure.
@@ -189,6 +193,7 @@ impl CaseProfile {
             wall_ns: Summary::of(&wall)?,
             figures: Figures::of(samples),
             cold_start,
+            breakdown: Breakdown::default(),
         })
     }
 

@@ -18,6 +18,9 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
     let mut samples = Vec::new();
     for number in 0..u64::from(plan.warmup) + u64::from(plan.samples) {
+        if number == u64::from(plan.warmup) {
+            runner.forget();
+        }
         let phase = Phase::Execution { number, warmup: plan.warmup };
         let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 })?;
         if number >= u64::from(plan.warmup) {
@@ -25,5 +28,5 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
         }
         progress(number + 1);
     }
-    Ok(Measured { samples, cold_start: None })
+    Ok(Measured { samples, cold_start: None, breakdown: runner.breakdown() })
 }

@@ -179,7 +179,8 @@ fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
     let (result, measured) = match ran.result {
         Ok(measured) => {
             let profile = CaseProfile::of(params(case), &measured.samples, measured.cold_start);
-            (Ok(profile.expect("a case that passed has samples")), Some(measured))
+            let profile = profile.expect("a case that passed has samples");
+            (Ok(CaseProfile { breakdown: measured.breakdown.clone(), ..profile }), Some(measured))
         }
         Err(failure) => (Err(failure), None),
     };

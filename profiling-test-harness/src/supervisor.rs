@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use profiling_core::breakdown::Breakdown;
 use profiling_core::job::Case;
 use profiling_core::measure::nanoseconds;
 use profiling_core::profile::ColdStart;
@@ -48,6 +49,7 @@ pub(crate) struct CaseRun {
 pub(crate) struct Measured {
     pub samples: Vec<Sample>,
     pub cold_start: Option<ColdStart>,
+    pub breakdown: Breakdown,
 }
 
 /// Why and when a case failed.
@@ -223,6 +225,7 @@ struct Conversation {
     /// Executions that have ended.
     ended: u64,
     samples: Vec<Sample>,
+    breakdown: Breakdown,
     failure: Option<CaseFailure>,
     done: bool,
     stdout: Capture,
@@ -240,6 +243,7 @@ impl Conversation {
             first_execution_ns: None,
             ended: 0,
             samples: Vec::new(),
+            breakdown: Breakdown::default(),
             failure: None,
             done: false,
             stdout: Capture::default(),
@@ -292,6 +296,7 @@ impl Conversation {
                 self.end_execution(sample.wall_ns);
                 self.samples.push(sample);
             }
+            Message::Breakdown(breakdown) => self.breakdown = *breakdown,
             Message::Failed { reason } => {
                 self.fail(reason);
                 self.done = true;
@@ -381,6 +386,7 @@ impl Conversation {
                     first_execution_ns,
                 }),
                 samples: self.samples,
+                breakdown: self.breakdown,
             }),
         };
         CaseRun { result, stdout: self.stdout, stderr: self.stderr }

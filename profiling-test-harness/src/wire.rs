@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use profiling_core::breakdown::Breakdown;
 use profiling_core::sample::Sample;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,8 @@ pub(crate) enum Message {
     },
     /// A measured execution has ended.
     Measured(Sample),
+    /// What was recorded inside of the measured executions, all of which have ended.
+    Breakdown(Box<Breakdown>),
     /// The execution under way has failed; nothing follows.
     Failed {
         /// Why.

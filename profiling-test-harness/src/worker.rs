@@ -56,6 +56,9 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
+        if number == u64::from(assignment.warmup) {
+            runner.forget();
+        }
         let ended = runner.execute();
         if std::process::id() != own {
             // The job forked, and this is the child: it must not speak for its parent.
@@ -67,6 +70,10 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
             Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
         };
         sender.send(&message)?;
+    }
+    let breakdown = runner.breakdown();
+    if !breakdown.is_empty() {
+        sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Done)
 }

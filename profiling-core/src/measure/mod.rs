@@ -9,6 +9,8 @@ pub mod allocator;
 pub mod cpu;
 pub mod io;
 pub mod memory;
+pub mod thread;
+pub mod ticks;
 
 use std::time::Instant;
 

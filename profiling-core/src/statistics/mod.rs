@@ -1,7 +1,11 @@
 //! Pure functions from samples to summaries.
 
+#[cfg(feature = "profiling")]
+mod distribution;
 mod summary;
 
+#[cfg(feature = "profiling")]
+pub(crate) use distribution::Distribution;
 pub use summary::{Figure, Summary};
 
 use crate::profile::Figures;

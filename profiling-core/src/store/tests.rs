@@ -3,6 +3,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
+use crate::breakdown::Breakdown;
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
 use crate::statistics::Summary;
@@ -39,7 +40,14 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             persistent_connections: false,
             sample_size: 10,
         }),
-        cases: vec![CaseProfile { params, samples: 10, wall_ns, figures, cold_start: None }],
+        cases: vec![CaseProfile {
+            params,
+            samples: 10,
+            wall_ns,
+            figures,
+            cold_start: None,
+            breakdown: Breakdown::default(),
+        }],
         missing_cases: Vec::new(),
         environment: Environment {
             profiled_at: "2026-01-02T03:04:05Z".to_owned(),
