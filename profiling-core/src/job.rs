@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::measure::{Meter, markers};
+use crate::stage::recorder;
 
 /// An annotated function, as registered by `#[profile_job]`.
 ///
@@ -168,6 +169,7 @@ impl Execution {
     /// Opens the measured window. The last thing it does is read the clock.
     #[inline]
     pub fn start(&mut self) {
+        recorder::open();
         markers::profiling_execution_begins(&mut self.meter);
     }
 
@@ -175,6 +177,7 @@ impl Execution {
     #[inline]
     pub fn stop(&mut self) {
         markers::profiling_execution_ends(&mut self.meter);
+        recorder::close();
     }
 }
 

@@ -22,6 +22,8 @@
 //! | `linkme` | `profiling`, with jobs found through `linkme` where constructors don't run before `main` |
 //! | `build` | [`embed`], for `build.rs` |
 
+#[cfg(feature = "formats")]
+pub mod breakdown;
 #[cfg(feature = "build")]
 pub mod embed;
 #[cfg(feature = "profiling")]
@@ -30,14 +32,18 @@ pub mod evidence;
 pub mod job;
 #[cfg(feature = "profiling")]
 pub mod measure;
+mod payload;
 #[cfg(feature = "formats")]
 pub mod profile;
 #[cfg(feature = "profiling")]
 pub mod registry;
 #[cfg(feature = "profiling")]
 pub mod runner;
+#[cfg(feature = "profiling")]
+mod runtime_metrics;
 #[cfg(feature = "formats")]
 pub mod sample;
+pub mod stage;
 #[cfg(feature = "formats")]
 pub mod statistics;
 #[cfg(feature = "formats")]
@@ -48,7 +54,8 @@ pub mod tangle;
 #[doc(hidden)]
 pub mod __private;
 
-pub use profiling_macros::profile_job;
+pub use payload::record_payload;
+pub use profiling_macros::{profile_job, profile_stage};
 
 #[cfg(feature = "profiling")]
 pub use measure::allocator::{AllocationFigures, AllocationSpan, CountingAllocator};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::breakdown::Breakdown;
 use crate::sample::Sample;
 use crate::statistics::Summary;
 use crate::tangle::JobProfile;
@@ -89,10 +90,13 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What goes on inside of an execution.
+    #[serde(flatten)]
+    pub breakdown: Breakdown,
 }
 
 /// What was seen beside the samples of a case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
     /// The first steps of each fresh worker.
     pub cold_starts: Vec<ColdStart>,
@@ -102,6 +106,8 @@ pub struct Circumstances {
     pub file_descriptors_left_open: Option<i64>,
     /// See [`CaseProfile::instructions`].
     pub instructions: Option<u64>,
+    /// See [`CaseProfile::breakdown`].
+    pub breakdown: Breakdown,
     /// The share of the machine's CPU time that its host gave to others, in thousandths.
     pub steal_permille: Option<u64>,
 }
@@ -290,6 +296,7 @@ impl CaseProfile {
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
             noise: Noise::of(samples, circumstances.steal_permille),
+            breakdown: circumstances.breakdown.clone(),
         })
     }
 

@@ -12,11 +12,14 @@ use std::sync::Once;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crate::breakdown::Breakdown;
 use crate::job::{Case, Entry, Execution, Failure, Runtime};
 use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
+use crate::runtime_metrics::RuntimeWatch;
 use crate::sample::Sample;
+use crate::stage::recorder;
 use crate::tangle::{JobProfile, ProfilingError};
 
 /// Executes one case again and again, and measures each execution.
@@ -25,6 +28,8 @@ pub struct CaseRunner {
     entry: Entry,
     runtime: Option<tokio::runtime::Runtime>,
     execution: Execution,
+    /// Of an async job's runtime.
+    watch: Option<Box<RuntimeWatch>>,
     /// What the execution before retained.
     retained: i64,
 }
@@ -44,8 +49,11 @@ impl CaseRunner {
             Entry::Sync(_) => None,
             Entry::Async { runtime, .. } => Some(start_runtime(runtime)?),
         };
+        recorder::prepare();
+        recorder::clear();
+        let watch = runtime.as_ref().map(|runtime| RuntimeWatch::new(runtime.handle()));
         let execution = Execution::new(number, case.levels(), meter);
-        Ok(Self { entry: case.job.entry, runtime, execution, retained: 0 })
+        Ok(Self { entry: case.job.entry, runtime, execution, watch, retained: 0 })
     }
 
     /// The next execution: builds the inputs, measures the call, verifies, drops inputs and output.
@@ -58,6 +66,7 @@ impl CaseRunner {
     /// are to be waited for.
     pub fn execute_noting(&mut self, on_wait: &mut dyn FnMut()) -> Result<Sample, Failure> {
         PANICKED_AT.take();
+        self.watch.iter_mut().for_each(|watch| watch.begin());
         let live_before = allocator::live_bytes();
         let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
         let ended = catch_unwind(AssertUnwindSafe(|| match (entry, runtime) {
@@ -65,6 +74,7 @@ impl CaseRunner {
             (Entry::Async { .. }, None) => unreachable!("an async job is given its runtime by `new`"),
             (Entry::Sync(call), _) => call(execution),
         }));
+        recorder::close();
         self.execution.set_number(self.execution.number() + 1);
         let ended = ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())));
         let sample = if ended.is_ok() { self.execution.meter().take(on_wait) } else { None };
@@ -72,6 +82,7 @@ impl CaseRunner {
         ended?;
         let mut sample = sample.ok_or_else(|| Failure("the job was not measured".to_owned()))?;
         sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
+        self.watch.iter_mut().for_each(|watch| watch.end());
         Ok(sample)
     }
 
@@ -82,6 +93,18 @@ impl CaseRunner {
             Some(runtime) => runtime.block_on(async { tokio::time::sleep(pause).await }),
             None => std::thread::sleep(pause),
         })
+    }
+
+    /// Forgets what was recorded inside of the executions so far, as they were warm-ups.
+    pub fn forget(&mut self) {
+        recorder::clear();
+        self.watch.iter_mut().for_each(|watch| watch.clear());
+    }
+
+    /// What was recorded inside of the executions since [`forget`](Self::forget), or since the beginning.
+    #[must_use]
+    pub fn breakdown(&self) -> Breakdown {
+        Breakdown { runtime: self.watch.as_ref().and_then(|watch| watch.profile()), ..recorder::breakdown() }
     }
 
     /// How many bytes more are live than before. A thread that has told the job that it is done may
@@ -118,7 +141,7 @@ fn start_runtime(runtime: Runtime) -> io::Result<tokio::runtime::Runtime> {
     if let Runtime::MultiThread { worker_threads: Some(threads) } = runtime {
         builder.worker_threads(threads);
     }
-    let runtime = builder.enable_all().build()?;
+    let runtime = builder.enable_all().on_thread_start(recorder::prepare_thread).build()?;
     await_idle_workers(&runtime);
     // The first call allocates what the runtime keeps for this thread.
     runtime.block_on(async {});

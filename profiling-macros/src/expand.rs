@@ -295,7 +295,7 @@ impl<'a> Registration<'a> {
 }
 
 /// The name without `r#`.
-fn unraw(ident: &Ident) -> String {
+pub(crate) fn unraw(ident: &Ident) -> String {
     let name = ident.to_string();
     name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
 }

@@ -113,17 +113,17 @@ impl Attributes {
 }
 
 /// The parts of `pub async fn name<'a>(x: &'a str) -> u64 where …`.
-struct Signature<'a> {
-    qualifiers: &'a [TokenTree],
-    ident: &'a Ident,
+pub(crate) struct Signature<'a> {
+    pub(crate) qualifiers: &'a [TokenTree],
+    pub(crate) ident: &'a Ident,
     generics: &'a [TokenTree],
     parameters: &'a Group,
-    output: &'a [TokenTree],
+    pub(crate) output: &'a [TokenTree],
 }
 
 impl<'a> Signature<'a> {
     /// `fn` with a name after it is nowhere but in a function.
-    fn find(trees: &'a [TokenTree]) -> Option<Self> {
+    pub(crate) fn find(trees: &'a [TokenTree]) -> Option<Self> {
         let position = trees.iter().position(|tree| is_word(tree, "fn"))?;
         let (qualifiers, [_, TokenTree::Ident(ident), rest @ ..]) = trees.split_at(position) else { return None };
         let mut depth = Depth::default();
@@ -187,7 +187,7 @@ fn split(trees: impl IntoIterator<Item = TokenTree>) -> Vec<Vec<TokenTree>> {
     parts
 }
 
-fn is_word(tree: &TokenTree, word: &str) -> bool {
+pub(crate) fn is_word(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == word)
 }
 
@@ -207,7 +207,7 @@ fn is_single_colon() -> impl FnMut(&TokenTree) -> bool {
 }
 
 /// `{ … }`, or a `$body:block` of `macro_rules`.
-fn is_body(tree: &TokenTree) -> bool {
+pub(crate) fn is_body(tree: &TokenTree) -> bool {
     matches!(tree, TokenTree::Group(group) if matches!(group.delimiter(), Delimiter::Brace | Delimiter::None))
 }
 
@@ -330,7 +330,7 @@ fn is_plain(name: &Ident) -> bool {
     PLAIN.contains(&name.to_string().as_str())
 }
 
-fn find(trees: impl IntoIterator<Item = TokenTree>, word: &str) -> Option<Ident> {
+pub(crate) fn find(trees: impl IntoIterator<Item = TokenTree>, word: &str) -> Option<Ident> {
     trees.into_iter().find_map(|tree| match tree {
         TokenTree::Ident(ident) => (ident == word).then_some(ident),
         TokenTree::Group(group) => find(group.stream(), word),
@@ -339,7 +339,7 @@ fn find(trees: impl IntoIterator<Item = TokenTree>, word: &str) -> Option<Ident>
 }
 
 /// `impl Future`, `BoxFuture`, `Pin<Box<dyn Future>>` and the like.
-fn is_future(ty: &Type) -> bool {
+pub(crate) fn is_future(ty: &Type) -> bool {
     match ty {
         Type::ImplTrait(ty) => ty.bounds.iter().any(is_future_bound),
         Type::TraitObject(ty) => ty.bounds.iter().any(is_future_bound),

@@ -1,8 +1,9 @@
-//! The `#[profile_job]` attribute of `profiling-core`, which re-exports it: use it from there.
+//! The attributes `#[profile_job]` and `#[profile_stage]` of `profiling-core`, which re-exports them: use
+//! them from there.
 //!
-//! With the feature `profiling`, which `profiling-core/profiling` switches on, the attribute emits a
-//! registration beside the function. Without it, the attribute checks its grammar and emits the
-//! function alone.
+//! With the feature `profiling`, which `profiling-core/profiling` switches on, the first emits a
+//! registration beside the function, and the second puts the function's body into a stage. Without it,
+//! both check their grammar and emit the function as it was.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod errors;
 mod expand;
 mod function;
 mod job;
+mod stage;
 
 use proc_macro::TokenStream;
 
@@ -146,4 +148,43 @@ use proc_macro::TokenStream;
 pub fn profile_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let register = cfg!(feature = "profiling");
     expand::profile_job(arguments.into(), item.into(), register).into()
+}
+
+/// Makes a function a stage: each call of it is recorded while a job is measured that it is part of.
+///
+/// ```
+/// use profiling_core::profile_stage;
+///
+/// #[profile_stage("merge")]
+/// fn merge<T: Ord>(left: &mut Vec<T>, right: Vec<T>) {
+///     left.extend(right);
+///     left.sort();
+/// }
+///
+/// struct Client;
+///
+/// impl Client {
+///     /// The stage has the method's name, `fetch`.
+///     #[profile_stage]
+///     async fn fetch(&self) -> Result<Vec<u8>, String> {
+///         Ok(Vec::new())
+///     }
+/// }
+/// # drop(Client.fetch());
+/// # merge(&mut vec![1], vec![2]);
+/// ```
+///
+/// It works on functions and methods, sync, async and generic; not on `const` functions, and not on
+/// functions that return a future without being `async`. A call of an async function begins when it is
+/// first polled and is recorded with the time that it was being polled, whichever threads did. With the
+/// feature `profiling` off, the function stays exactly as it is.
+///
+/// | argument | default | meaning |
+/// |---|---|---|
+/// | `"merge"` | the function's name | the stage's name, not empty |
+/// | `crate = path` | `::profiling_core` | where `profiling-core` is, for a renamed dependency or a re-export |
+#[proc_macro_attribute]
+pub fn profile_stage(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let record = cfg!(feature = "profiling");
+    stage::profile_stage(arguments.into(), item.into(), record).into()
 }

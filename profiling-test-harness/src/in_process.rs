@@ -3,6 +3,7 @@
 
 use std::io;
 
+use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
 
 use crate::capture::Capture;
@@ -18,6 +19,9 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
     let mut samples = Vec::new();
     for number in 0..u64::from(plan.warmup) + u64::from(plan.samples) {
+        if number == u64::from(plan.warmup) {
+            runner.forget();
+        }
         let phase = Phase::Execution { number, sample: number.checked_sub(plan.warmup.into()) };
         let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 })?;
         if number >= u64::from(plan.warmup) {
@@ -25,5 +29,6 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
         }
         progress(number + 1);
     }
-    Ok(Measured { samples, ..Measured::default() })
+    let circumstances = Circumstances { breakdown: runner.breakdown(), ..Circumstances::default() };
+    Ok(Measured { samples, circumstances, ..Measured::default() })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use profiling_core::breakdown::Breakdown;
 use profiling_core::evidence::Evidence;
 use profiling_core::job::{Case, Isolation};
 use profiling_core::measure::leftovers::Leftovers;
@@ -390,6 +391,7 @@ struct Conversation {
     /// The worker is looking at what was left behind.
     waiting: bool,
     left: Leftovers,
+    breakdown: Breakdown,
     failure: Option<CaseFailure>,
     done: bool,
     stdout: Capture,
@@ -412,6 +414,7 @@ impl Conversation {
             tree_bytes: None,
             waiting: false,
             left: Leftovers::default(),
+            breakdown: Breakdown::default(),
             failure: None,
             done: false,
             stdout: Capture::default(),
@@ -486,6 +489,7 @@ impl Conversation {
                 self.samples.push(sample);
             }
             Message::Waiting => self.waiting = true,
+            Message::Breakdown(breakdown) => self.breakdown = *breakdown,
             Message::Failed { reason } => {
                 self.fail(reason);
                 self.done = true;
@@ -601,6 +605,8 @@ impl Conversation {
                 .tree_bytes
                 .map(|bytes| TreePeak { bytes: bytes.max(resident.unwrap_or(0)), method: TreePeakMethod::Sampled }),
             file_descriptors_left_open: self.left.file_descriptors,
+            // What one of many processes has recorded would stand for all.
+            breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
         Measured { samples: self.samples, circumstances, evidence }

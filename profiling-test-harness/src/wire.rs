@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use profiling_core::breakdown::Breakdown;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::sample::Sample;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub(crate) enum Message {
     },
     /// A measured execution has ended.
     Measured(Sample),
+    /// What was recorded inside of the measured executions, all of which have ended.
+    Breakdown(Box<Breakdown>),
     /// Executions have ended, or one has; the worker looks at what they have left behind.
     Waiting,
     /// The execution under way has failed; nothing follows.

@@ -61,6 +61,9 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
+        if number == u64::from(assignment.warmup) {
+            runner.forget();
+        }
         let mut unsent = Ok(());
         let ended = runner.execute_noting(&mut || unsent = sender.send(&Message::Waiting));
         unsent?;
@@ -74,6 +77,10 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
             Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
         };
         sender.send(&message)?;
+    }
+    let breakdown = runner.breakdown();
+    if !breakdown.is_empty() {
+        sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
     sender.send(&Message::Done(runner.left_since(&before)))

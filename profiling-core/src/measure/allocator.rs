@@ -277,6 +277,14 @@ impl AllocationSizes {
     }
 }
 
+/// The bytes that the calling thread has requested so far, freed again or not; `None` where nothing
+/// counts them, or not by thread.
+#[inline]
+#[must_use]
+pub fn thread_allocated_bytes() -> Option<u64> {
+    account::thread_allocated()
+}
+
 /// What a region of code asked of the heap, on all threads of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocationFigures {

@@ -16,7 +16,9 @@ pub mod leftovers;
 pub mod markers;
 pub mod memory;
 pub mod schedule;
+pub mod thread;
 pub mod threads;
+pub mod ticks;
 
 use std::time::Instant;
 

@@ -1,9 +1,13 @@
 //! Pure functions from samples to summaries.
 
+#[cfg(feature = "profiling")]
+mod distribution;
 mod growth;
 mod noise;
 mod summary;
 
+#[cfg(feature = "profiling")]
+pub(crate) use distribution::Distribution;
 pub use growth::Growth;
 pub use summary::{Figure, Summary};
 

@@ -3,6 +3,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
+use crate::breakdown::Breakdown;
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
 use crate::statistics::Summary;
@@ -53,6 +54,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             cold_start: None,
             cold_starts: Vec::new(),
             noise: None,
+            breakdown: Breakdown::default(),
         }],
         missing_cases: Vec::new(),
         environment: Environment {

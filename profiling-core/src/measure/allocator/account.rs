@@ -153,6 +153,12 @@ pub(super) fn try_count(call: Call) -> bool {
     thread::with_block(|block| block.try_count(call)).unwrap_or(false)
 }
 
+/// The bytes that the calling thread has allocated; `None` where its block doesn't count.
+#[inline]
+pub(super) fn thread_allocated() -> Option<u64> {
+    thread::with_block(Block::thread_allocated).flatten()
+}
+
 /// The slow path: counts, registers the block of a thread that is new, and settles it where it has
 /// drifted too far.
 #[cold]
@@ -237,6 +243,16 @@ impl Block {
         }
         self.pending.store(pending, Relaxed);
         true
+    }
+
+    #[inline]
+    fn thread_allocated(&self) -> Option<u64> {
+        match self.place.get() {
+            Place::Register(_) => Some(own(&self.allocated).wrapping_sub(BASE)),
+            // It has allocated nothing so far, if any thread is counted at all.
+            Place::Unseen => COUNTED.load(Relaxed).then_some(0),
+            Place::Process => None,
+        }
     }
 
     /// Adds a call to the counts.

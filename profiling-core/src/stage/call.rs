@@ -1,0 +1,189 @@
+//! Readings of the thread around a stage, and their sum over the polls of a future.
+
+use super::lane::{self, ABSENT};
+use super::recorder;
+use super::store::Record;
+use crate::measure::{allocator, thread, ticks};
+
+/// What the thread's clocks and counters show at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    ticks: u64,
+    cpu_ns: u64,
+    allocated: u64,
+}
+
+/// What the thread has used since a reading; what was not measured is [`ABSENT`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent {
+    pub(super) ticks: u64,
+    pub(super) cpu_ns: u64,
+    pub(super) allocated: u64,
+}
+
+impl Reading {
+    pub(super) const NONE: Self = Self { ticks: 0, cpu_ns: ABSENT, allocated: ABSENT };
+
+    pub(super) fn has_cpu(&self) -> bool {
+        self.cpu_ns != ABSENT
+    }
+
+    /// The clock comes last.
+    #[inline]
+    pub(super) fn now(with_cpu: bool) -> Self {
+        let cpu_ns = if with_cpu { cpu_ns() } else { ABSENT };
+        let allocated = allocated();
+        Self { cpu_ns, allocated, ticks: ticks::read() }
+    }
+
+    /// The clock comes first.
+    #[inline]
+    pub(super) fn spent(&self) -> Spent {
+        let ticks = ticks::read().saturating_sub(self.ticks);
+        let allocated = difference(allocated(), self.allocated);
+        let cpu_ns = if self.cpu_ns == ABSENT { ABSENT } else { self.cpu_spent(ticks) };
+        Spent { ticks, cpu_ns, allocated }
+    }
+
+    /// Reading the clock takes CPU time itself, which is more than a short stage takes of anything.
+    #[cold]
+    #[inline(never)]
+    fn cpu_spent(&self, ticks: u64) -> u64 {
+        match difference(cpu_ns(), self.cpu_ns) {
+            ABSENT => ABSENT,
+            spent => spent.min(ticks::estimated_ns(ticks)),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn cpu_ns() -> u64 {
+    thread::cpu_ns().unwrap_or(ABSENT)
+}
+
+#[inline]
+fn allocated() -> u64 {
+    allocator::thread_allocated_bytes().unwrap_or(ABSENT)
+}
+
+#[inline]
+fn difference(after: u64, before: u64) -> u64 {
+    if after == ABSENT || before == ABSENT { ABSENT } else { after.saturating_sub(before) }
+}
+
+fn sum(one: u64, other: u64) -> u64 {
+    if one == ABSENT || other == ABSENT { ABSENT } else { one.saturating_add(other) }
+}
+
+/// Polls after which a future is judged by their length.
+const TRIAL: u64 = 16;
+/// Polls shorter than this, in ticks, on average are too short to read the CPU clock around them.
+const SHORT: u64 = 15_000;
+
+/// One call of a stage that is entered again and again, on whatever threads: a future, or a span.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    /// 0 where nothing is recorded.
+    epoch: u32,
+    name: u8,
+    parent: u8,
+    /// How often it was entered and left.
+    entered: u64,
+    first: u64,
+    last: u64,
+    spent: Spent,
+}
+
+/// Within a [`Call`], on one thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inside {
+    epoch: u32,
+    previous: u8,
+    reading: Reading,
+}
+
+impl Call {
+    /// A call that is not recorded.
+    pub(super) const IDLE: Self = Self::new(0, 0, 0, false);
+
+    pub(super) const fn new(epoch: u32, name: u8, parent: u8, with_cpu: bool) -> Self {
+        let spent = Spent { ticks: 0, cpu_ns: if with_cpu { 0 } else { ABSENT }, allocated: 0 };
+        Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent }
+    }
+
+    /// A call of the stage of that name, in the thread's innermost one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn of(name: &'static str) -> Self {
+        let epoch = recorder::epoch();
+        let Some(number) = (if epoch == 0 { None } else { recorder::number_of(name) }) else { return Self::IDLE };
+        let (parent, with_cpu) = lane::within(number, epoch);
+        Self::new(epoch, number, parent, with_cpu)
+    }
+
+    /// The same call as a child of another one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn within(self, parent: Option<&Self>) -> Self {
+        Self { parent: parent.map_or(0, |parent| parent.name), ..self }
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.epoch != 0 && self.epoch == recorder::epoch()
+    }
+
+    /// Makes the stage the thread's innermost.
+    pub(crate) fn enter(&mut self) -> Option<Inside> {
+        if !self.is_recorded() {
+            return None;
+        }
+        let previous = lane::enter(self.name, self.epoch);
+        let reading = Reading::now(self.spent.cpu_ns != ABSENT);
+        if self.first == 0 {
+            self.first = reading.ticks;
+        }
+        Some(Inside { epoch: self.epoch, previous, reading })
+    }
+
+    /// Ends what `enter` began, on the same thread.
+    pub(crate) fn leave(&mut self, inside: &Inside) {
+        let spent = inside.reading.spent();
+        lane::leave(inside.previous, inside.epoch);
+        self.last = self.last.max(inside.reading.ticks + spent.ticks);
+        self.entered += 1;
+        self.spent.ticks += spent.ticks;
+        self.spent.allocated = sum(self.spent.allocated, spent.allocated);
+        self.spent.cpu_ns = sum(self.spent.cpu_ns, spent.cpu_ns);
+        if self.entered >= TRIAL && self.spent.ticks / self.entered < SHORT {
+            self.spent.cpu_ns = ABSENT;
+        }
+    }
+
+    /// Records the call, unless it was never entered or its execution has ended.
+    pub(crate) fn finish(&mut self, until: Until) {
+        if self.entered > 0 && self.is_recorded() {
+            let end = match until {
+                Until::Now => ticks::read().max(self.last),
+                Until::Left => self.last,
+            };
+            lane::record(&Record {
+                epoch: self.epoch,
+                name: self.name,
+                parent: self.parent,
+                wall: end.saturating_sub(self.first),
+                busy: self.spent.ticks,
+                cpu_ns: self.spent.cpu_ns,
+                allocated: self.spent.allocated,
+            });
+        }
+        *self = Self::IDLE;
+    }
+}
+
+/// When a [`Call`] has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// Only now: it was waiting.
+    Now,
+    /// When it was last left.
+    Left,
+}
