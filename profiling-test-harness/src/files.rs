@@ -19,20 +19,32 @@ pub(crate) struct Files {
     /// The files of the working directory when it was last looked at; `None` where there are too many.
     seen: Option<HashSet<PathBuf>>,
     temporary: TempDir,
+    /// The directory for the next worker.
+    prepared: Option<TempDir>,
 }
 
 impl Files {
     /// `ours`: what the harness itself writes to.
     pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
         let temporary = tempfile::Builder::new().prefix("profiling-").tempdir()?;
-        let mut files =
-            Self { working_directory: std::env::current_dir()?, ours: ours.to_vec(), seen: None, temporary };
+        let working_directory = std::env::current_dir()?;
+        let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, prepared: None };
         files.seen = files.look();
         Ok(files)
     }
 
     /// A new directory for the temporary files of one worker.
-    pub(crate) fn temporary_directory(&self) -> io::Result<TempDir> {
+    pub(crate) fn temporary_directory(&mut self) -> io::Result<TempDir> {
+        self.prepared.take().map_or_else(|| self.make(), Ok)
+    }
+
+    /// Makes the next directory at a time when nobody waits for it.
+    pub(crate) fn prepare(&mut self) {
+        // Where it can't be made, the next call says why.
+        self.prepared = self.make().ok();
+    }
+
+    fn make(&self) -> io::Result<TempDir> {
         tempfile::Builder::new().prefix("").tempdir_in(&self.temporary)
     }
 

@@ -1,6 +1,37 @@
 //! CPU time that the machine was denied by its host, from `/proc/stat` (proc(5)); Linux only.
 
 use std::fs;
+use std::time::{Duration, Instant};
+
+/// What is shorter than this has too few ticks to tell a share from.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// How old a reading may be that stands for now: less than a tick's share of what it is for.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// Reads the clock ticks no more often than is needed: it takes the kernel some ten microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Steal {
+    last: Option<(Instant, Ticks)>,
+}
+
+impl Steal {
+    /// What [`permille_since`](Self::permille_since) is to count from.
+    pub(crate) fn begin(&mut self) -> Option<(Instant, Ticks)> {
+        if self.last.is_none_or(|(at, _)| at.elapsed() > FRESH) {
+            self.last = Ticks::now().map(|ticks| (Instant::now(), ticks));
+        }
+        self.last
+    }
+
+    /// The share of the CPU time since then that the machine was denied, in thousandths; `None` where it
+    /// is too short to tell.
+    pub(crate) fn permille_since(&mut self, begin: Option<(Instant, Ticks)>) -> Option<u64> {
+        let (_, earlier) = begin.filter(|(at, _)| at.elapsed() >= SHORTEST)?;
+        let now = Ticks::now()?;
+        self.last = Some((Instant::now(), now));
+        now.stolen_permille_since(earlier)
+    }
+}
 
 /// The clock ticks of all CPUs so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +45,7 @@ const LEAST: u64 = 50;
 
 impl Ticks {
     /// `None` where the platform doesn't tell.
-    pub(crate) fn now() -> Option<Self> {
+    fn now() -> Option<Self> {
         Self::parse(&fs::read_to_string("/proc/stat").ok()?)
     }
 
@@ -26,7 +57,7 @@ impl Ticks {
     }
 
     /// The share of the CPU time since then that was stolen, in thousandths.
-    pub(crate) fn stolen_permille_since(self, earlier: Self) -> Option<u64> {
+    fn stolen_permille_since(self, earlier: Self) -> Option<u64> {
         let all = self.all.checked_sub(earlier.all).filter(|&all| all >= LEAST)?;
         Some(self.stolen.saturating_sub(earlier.stolen) * 1000 / all)
     }

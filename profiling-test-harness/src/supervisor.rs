@@ -22,7 +22,7 @@ use crate::events::{Event, Events, Stream};
 use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
 use crate::signals;
-use crate::steal::Ticks;
+use crate::steal::Steal;
 use crate::watch::Watch;
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
 
@@ -173,6 +173,7 @@ pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
     files: Files,
+    steal: Steal,
     /// Counts the instructions of cases, where the user wants that.
     valgrind: Option<Valgrind>,
     /// The worker that comes next, which gets ready and waits.
@@ -204,7 +205,8 @@ impl Supervisor {
     pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
         let files = Files::watch(ours)?;
-        Ok(Self { executable: std::env::current_exe()?, capture, files, valgrind, spare: None })
+        let steal = Steal::default();
+        Ok(Self { executable: std::env::current_exe()?, capture, files, steal, valgrind, spare: None })
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -216,7 +218,7 @@ impl Supervisor {
         next: Option<&CasePlan>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let begin = Ticks::now();
+        let begin = self.steal.begin();
         let mut rounds = plan.rounds().peekable();
         let mut whole: Option<CaseRun> = None;
         let mut ended_before = 0;
@@ -236,8 +238,7 @@ impl Supervisor {
         }
         let mut whole = whole.ok_or_else(|| io::Error::other("no worker was planned"))?;
         if let Ok(measured) = &mut whole.result {
-            let stolen = Ticks::now().zip(begin).and_then(|(now, begin)| now.stolen_permille_since(begin));
-            measured.circumstances.steal_permille = stolen;
+            measured.circumstances.steal_permille = self.steal.permille_since(begin);
         }
         if self.valgrind.is_some()
             && let Ok(measured) = &mut whole.result
@@ -308,12 +309,12 @@ impl Supervisor {
         }
     }
 
-    fn start(&self, case: Case, round: Round) -> io::Result<Worker> {
+    fn start(&mut self, case: Case, round: Round) -> io::Result<Worker> {
         self.start_as(case, round, Command::new(&self.executable), self.capture)
     }
 
     /// Starts a worker by a command that lacks nothing but the worker's arguments.
-    fn start_as(&self, case: Case, round: Round, mut command: Command, capture: bool) -> io::Result<Worker> {
+    fn start_as(&mut self, case: Case, round: Round, mut command: Command, capture: bool) -> io::Result<Worker> {
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case.index,
@@ -335,6 +336,7 @@ impl Supervisor {
         let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
         let mut child = command.spawn()?;
         let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
+        self.files.prepare();
         Ok(Worker { case, round, temporary, child, channel, events, started })
     }
 }

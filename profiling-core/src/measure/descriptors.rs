@@ -65,12 +65,20 @@ mod os {
 
     pub(super) fn sockets() -> Vec<Socket> {
         let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
-        let socket = |entry: fs::DirEntry| {
-            let target = fs::read_link(entry.path()).ok()?;
-            let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
-            Some(Socket { descriptor: entry.file_name().to_str()?.parse().ok()?, inode })
-        };
-        entries.filter_map(socket).collect()
+        let descriptors = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        descriptors.filter_map(|descriptor| Some(Socket { descriptor, inode: socket_inode(descriptor)? })).collect()
+    }
+
+    /// Identifies an open socket; `None` for what is open and is none.
+    fn socket_inode(descriptor: i32) -> Option<u64> {
+        let mut status = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `status` is valid for a write of one `stat`, which is all that the call does.
+        if unsafe { libc::fstat(descriptor, status.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: the call succeeded, so it has written the whole `stat`.
+        let status = unsafe { status.assume_init() };
+        (status.st_mode & libc::S_IFMT == libc::S_IFSOCK).then_some(status.st_ino)
     }
 
     pub(super) fn connection(descriptor: i32) -> Option<Connection> {

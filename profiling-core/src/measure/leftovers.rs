@@ -63,16 +63,16 @@ impl Before {
     #[must_use]
     pub fn left(&self, wait: &mut dyn FnMut(Duration)) -> Leftovers {
         let begin = Instant::now();
-        let mut busy = self.busy_threads();
         let mut left = self.look();
+        let mut busy = self.busy_threads(left.threads);
         while !(busy.is_empty() && left.listens.is_empty() && left.connected.is_empty() && left.processes.is_empty())
             && begin.elapsed() < PATIENCE
         {
             wait(PAUSE);
-            // A thread that was idle once is one that waits to be given something to do.
-            let still_busy = self.busy_threads();
-            busy.retain(|thread| still_busy.contains(thread));
             left = self.look();
+            // A thread that was idle once is one that waits to be given something to do.
+            let still_busy = self.busy_threads(left.threads);
+            busy.retain(|thread| still_busy.contains(thread));
         }
         left.busy_threads = busy.into_iter().filter_map(threads::name).collect();
         left
@@ -101,7 +101,10 @@ impl Before {
         threads::ids().into_iter().filter(|thread| !self.threads.contains(thread))
     }
 
-    fn busy_threads(&self) -> Vec<u32> {
+    fn busy_threads(&self, new: u64) -> Vec<u32> {
+        if new == 0 {
+            return Vec::new();
+        }
         let busy = |thread: &u32| threads::activity(*thread).is_some_and(|activity| activity != Activity::Idle);
         self.new_threads().filter(busy).collect()
     }
