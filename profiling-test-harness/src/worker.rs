@@ -52,6 +52,8 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
     let mut sender = Sender::new(channel);
     let own = std::process::id();
+    #[cfg(feature = "tracing")]
+    profiling_core::tracing::install();
     let mut runner = CaseRunner::new(case)?;
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;

@@ -48,7 +48,7 @@ pub(crate) mod recorder;
 pub(crate) mod store;
 
 #[cfg(feature = "tracing")]
-pub(crate) use self::call::Call;
+pub(crate) use self::call::{Call, Inside, Until};
 #[cfg(not(feature = "profiling"))]
 pub use self::off::{Site, Stage};
 #[cfg(feature = "profiling")]
@@ -97,8 +97,8 @@ const fn check_name(name: &str) {
 #[macro_export]
 macro_rules! stage {
     ($name:expr $(,)?) => {{
-        static SITE: $crate::stage::Site = $crate::stage::Site::new($name);
-        $crate::stage::Stage::enter(&SITE)
+        static __PROFILING_SITE: $crate::stage::Site = $crate::stage::Site::new($name);
+        $crate::stage::Stage::enter(&__PROFILING_SITE)
     }};
     ($name:expr, $future:expr $(,)?) => {
         $crate::stage!($name).instrument($future)

@@ -41,6 +41,5 @@ impl Stage {
 /// As where the feature is on, so that the same code is right or wrong.
 impl Drop for Stage {
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "nothing of it is to be left")]
     fn drop(&mut self) {}
 }
