@@ -16,4 +16,5 @@ mod output;
 mod processes;
 mod runners;
 mod sandbox;
+mod stages;
 mod storage;
