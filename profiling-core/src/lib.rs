@@ -17,9 +17,10 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | none | [`profile_job`] alone: it checks its grammar and leaves the function as it is |
+//! | none | [`profile_job`], [`profile_stage`], [`stage!`] and [`record_payload`], of which nothing is left in the machine code |
 //! | `profiling` | the registry, the measuring code, [`ProfileRunner`] |
 //! | `linkme` | `profiling`, with jobs found through `linkme` where constructors don't run before `main` |
+//! | `tracing` | `profiling`, with spans of `tracing` as stages |
 //! | `build` | [`embed`], for `build.rs` |
 
 #[cfg(feature = "formats")]
@@ -50,6 +51,8 @@ pub mod statistics;
 pub mod store;
 #[cfg(feature = "formats")]
 pub mod tangle;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[doc(hidden)]
 pub mod __private;

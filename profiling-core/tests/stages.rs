@@ -25,10 +25,13 @@ use profiling_core::{AllocationSpan, CountingAllocator, profile_stage, record_pa
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
 const MS: u64 = 1_000_000;
+/// How much later than it might something may be done, in ms, where other processes want the CPUs.
+const LATE: u64 = 500;
 
 fn main() -> ExitCode {
     serial::main(&[
         ("nothing_is_recorded_outside", nothing_is_recorded_outside),
+        ("wall_time_is_the_clocks", wall_time_is_the_clocks),
         ("sync_stages_nest", sync_stages_nest),
         ("futures_wait_and_work", futures_wait_and_work),
         ("concurrent_futures_are_told_apart", concurrent_futures_are_told_apart),
@@ -65,13 +68,11 @@ fn sleep(ms: u64) {
 
 /// Uses so much of this thread's CPU time, however long that takes.
 fn burn(ms: u64) {
-    match cpu_ns() {
-        Some(begin) => while cpu_ns().is_some_and(|now| now - begin < ms * MS) {},
-        None => {
-            let begin = Instant::now();
-            while begin.elapsed() < Duration::from_millis(ms) {}
-        }
-    }
+    let begin = Instant::now();
+    let begin_cpu = cpu_ns();
+    let used =
+        || cpu_ns().zip(begin_cpu).map_or_else(|| begin.elapsed(), |(now, begin)| Duration::from_nanos(now - begin));
+    while used() < Duration::from_millis(ms) {}
 }
 
 /// Never less than the truth, and CPU time no more than 2 ms above it; wall time as far as other processes
@@ -79,7 +80,7 @@ fn burn(ms: u64) {
 #[track_caller]
 fn expect(stage: &StageProfile, wall_ms: u64, cpu_ms: u64) {
     let (wall, cpu) = (stage.wall_ns.min, stage.cpu_ns.map(|cpu| cpu.min));
-    assert!((wall_ms * MS..(wall_ms + 25) * MS).contains(&wall), "{wall_ms} ms: {stage:#?}");
+    assert!((wall_ms * MS..(wall_ms + LATE) * MS).contains(&wall), "{wall_ms} ms: {stage:#?}");
     #[cfg(unix)]
     assert!(cpu.is_some_and(|cpu| (cpu_ms * MS..(cpu_ms + 2) * MS).contains(&cpu)), "{cpu_ms} ms: {stage:#?}");
     #[cfg(not(unix))]
@@ -106,6 +107,28 @@ fn nothing_is_recorded_outside() {
     assert_eq!((breakdown.stages.len(), find(&breakdown, "within", Some("now")).calls), (2, 1));
 }
 
+/// By the test's own clock, to 2 ms; again where something came between the two clocks.
+fn wall_time_is_the_clocks() {
+    let apart = |ms: u64| {
+        let mut took = Duration::ZERO;
+        let breakdown = recorded(|| {
+            let begin = Instant::now();
+            {
+                let _stage = stage!("timed");
+                sleep(ms);
+                burn(ms);
+            }
+            took = begin.elapsed();
+        });
+        let wall = Duration::from_nanos(find(&breakdown, "timed", None).wall_ns.max);
+        took.abs_diff(wall)
+    };
+    for ms in [10, 20, 30] {
+        let nearest = (0..5).map(|_| apart(ms)).min().expect("five");
+        assert!(nearest < Duration::from_millis(2), "{nearest:?}");
+    }
+}
+
 fn sync_stages_nest() {
     let breakdown = recorded(|| {
         for _ in 0..3 {
@@ -127,7 +150,7 @@ fn sync_stages_nest() {
     expect(outer, 60, 30);
     let inner = find(&breakdown, "inner", Some("outer"));
     assert_eq!(inner.calls, 6);
-    assert!(inner.wall_ns.p90 >= 40 * MS && inner.wall_ns.min < MS, "{inner:#?}");
+    assert!(inner.wall_ns.p90 >= 40 * MS && inner.wall_ns.min < 20 * MS, "{inner:#?}");
     let cpu = inner.cpu_ns.map_or(20 * MS, |cpu| cpu.max);
     assert!((20 * MS..22 * MS).contains(&cpu), "{inner:#?}");
     expect(find(&breakdown, "inner", None), 30, 0);
@@ -149,7 +172,7 @@ fn futures_wait_and_work() {
     let outer = find(&breakdown, "outer", None);
     expect(outer, 60, 30);
     let busy = outer.busy_ns.expect("a future was polled").min;
-    assert!((30 * MS..55 * MS).contains(&busy), "{outer:#?}");
+    assert!((30 * MS..(30 + LATE) * MS).contains(&busy), "{outer:#?}");
     let works = find(&breakdown, "works", Some("outer"));
     assert_eq!(works.calls, 2);
     expect(works, 30, 10);
@@ -427,7 +450,7 @@ fn a_case_has_what_its_samples_recorded() {
     let runtime = breakdown.runtime.expect("an async job");
     assert_eq!(runtime.workers, 2);
     let busy = runtime.busy_ns.expect("it has threads");
-    assert!((10 * MS..35 * MS).contains(&busy.p50), "{busy:#?}");
+    assert!((10 * MS..(10 + LATE) * MS).contains(&busy.p50), "{busy:#?}");
     assert_eq!(runtime.alive_tasks.map(|tasks| tasks.max), Some(0));
 }
 

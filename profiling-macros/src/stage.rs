@@ -127,7 +127,7 @@ impl<'a> Function<'a> {
         let krate = arguments.krate.as_ref().map(ToTokens::to_token_stream);
         let krate = krate.unwrap_or_else(|| quote_spanned!(span=> ::profiling_core));
         let name = arguments.name.as_ref().map_or_else(|| unraw(self.signature.ident), LitStr::value);
-        let statements = self.body.stream();
+        let statements = statements(self.body);
         let inside = if self.is_async {
             let typed = self.typed(span);
             quote_spanned!(span=> #krate::stage!(#name).instrument(async move { #typed #statements }).await)
@@ -160,5 +160,14 @@ impl<'a> Function<'a> {
                 return __output;
             }
         }
+    }
+}
+
+/// What stands in the braces; a `$body:block` of `macro_rules` has them within a group of its own.
+fn statements(body: &Group) -> TokenStream {
+    let mut inside = body.stream().into_iter();
+    match (body.delimiter(), inside.next(), inside.next()) {
+        (Delimiter::None, Some(TokenTree::Group(block)), None) => block.stream(),
+        _ => body.stream(),
     }
 }

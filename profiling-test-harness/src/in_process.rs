@@ -11,6 +11,8 @@ use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
 
 /// Runs a case here and now.
 pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)) -> io::Result<CaseRun> {
+    #[cfg(feature = "tracing")]
+    profiling_core::tracing::install();
     let mut runner = CaseRunner::new(plan.case)?;
     let result = execute(plan, &mut runner, progress);
     Ok(CaseRun { result, stdout: Capture::default(), stderr: Capture::default() })

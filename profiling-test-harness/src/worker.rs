@@ -55,6 +55,8 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
     let mut sender = Sender::new(channel);
     let own = std::process::id();
+    #[cfg(feature = "tracing")]
+    profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = CaseRunner::with_meter(case, assignment.first, meter)?;
     let before = Before::now();

@@ -1,7 +1,12 @@
 //! Readings of the thread around a stage, and their sum over the polls of a future.
 
+#[cfg(feature = "tracing")]
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::lane::{self, ABSENT};
 use super::recorder;
+#[cfg(feature = "tracing")]
+use super::store::NOT_RECORDED;
 use super::store::Record;
 use crate::measure::{allocator, thread, ticks};
 
@@ -105,7 +110,7 @@ pub(crate) struct Inside {
 
 impl Call {
     /// A call that is not recorded.
-    pub(super) const IDLE: Self = Self::new(0, 0, 0, false);
+    pub(crate) const IDLE: Self = Self::new(0, 0, 0, false);
 
     pub(super) const fn new(epoch: u32, name: u8, parent: u8, with_cpu: bool) -> Self {
         let spent = Spent { ticks: 0, cpu_ns: if with_cpu { 0 } else { ABSENT }, allocated: 0 };
@@ -116,7 +121,13 @@ impl Call {
     #[cfg(feature = "tracing")]
     pub(crate) fn of(name: &'static str) -> Self {
         let epoch = recorder::epoch();
-        let Some(number) = (if epoch == 0 { None } else { recorder::number_of(name) }) else { return Self::IDLE };
+        if epoch == 0 {
+            return Self::IDLE;
+        }
+        let Some(number) = recorder::number_of(name) else {
+            Self::not_recorded();
+            return Self::IDLE;
+        };
         let (parent, with_cpu) = lane::within(number, epoch);
         Self::new(epoch, number, parent, with_cpu)
     }
@@ -127,7 +138,13 @@ impl Call {
         Self { parent: parent.map_or(0, |parent| parent.name), ..self }
     }
 
-    fn is_recorded(&self) -> bool {
+    /// Counts a call for which there is no room.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn not_recorded() {
+        NOT_RECORDED.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
         self.epoch != 0 && self.epoch == recorder::epoch()
     }
 

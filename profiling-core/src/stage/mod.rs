@@ -48,9 +48,9 @@ pub(crate) mod recorder;
 pub(crate) mod store;
 
 #[cfg(feature = "tracing")]
-pub(crate) use self::call::Call;
+pub(crate) use self::call::{Call, Inside, Until};
 #[cfg(not(feature = "profiling"))]
-pub use self::off::{Site, Stage};
+pub use self::off::Stage;
 #[cfg(feature = "profiling")]
 pub use self::on::{Instrumented, Recording, Site, Stage};
 
@@ -95,10 +95,58 @@ const fn check_name(name: &str) {
 /// });
 /// ```
 #[macro_export]
+#[cfg(feature = "profiling")]
 macro_rules! stage {
     ($name:expr $(,)?) => {{
-        static SITE: $crate::stage::Site = $crate::stage::Site::new($name);
-        $crate::stage::Stage::enter(&SITE)
+        static __PROFILING_SITE: $crate::stage::Site = $crate::stage::Site::new($name);
+        $crate::stage::Stage::enter(&__PROFILING_SITE)
+    }};
+    ($name:expr, $future:expr $(,)?) => {
+        $crate::stage!($name).instrument($future)
+    };
+}
+
+/// Enters a stage, until the [`Stage`] that it returns is dropped; with a second argument, makes a future
+/// one.
+///
+/// ```
+/// use profiling_core::stage;
+///
+/// fn job(mut numbers: Vec<u64>) -> Vec<u64> {
+///     let _stage = stage!("sort");
+///     numbers.sort_unstable();
+///     numbers
+/// }
+///
+/// async fn fetch_all() {
+///     // The same: `stage!("fetch").instrument(fetch()).await`.
+///     stage!("fetch", fetch()).await;
+///     stage!("pause", async { /* … */ }).await;
+/// }
+///
+/// async fn fetch() {}
+/// # assert_eq!(job(vec![2, 1]), [1, 2]);
+/// # drop(fetch_all());
+/// ```
+///
+/// The name is a constant `&'static str`. A `Stage` must not be held across `.await`: meanwhile the
+/// thread does other work. It is not `Send`, so that runtimes with several threads refuse such a future.
+///
+/// ```compile_fail
+/// # use profiling_core::stage;
+/// fn spawn(_: impl Future + Send) {}
+///
+/// spawn(async {
+///     let _stage = stage!("wrong");
+///     std::future::ready(()).await;
+/// });
+/// ```
+#[macro_export]
+#[cfg(not(feature = "profiling"))]
+macro_rules! stage {
+    ($name:expr $(,)?) => {{
+        const _: () = $crate::stage::Stage::check_name($name);
+        $crate::stage::Stage::off()
     }};
     ($name:expr, $future:expr $(,)?) => {
         $crate::stage!($name).instrument($future)

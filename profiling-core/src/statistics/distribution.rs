@@ -131,7 +131,9 @@ mod tests {
 
     fn distribution(values: &[u64]) -> Distribution {
         let mut distribution = Distribution::new();
-        values.iter().for_each(|&value| distribution.add(value));
+        for &value in values {
+            distribution.add(value);
+        }
         distribution
     }
 

@@ -1,4 +1,4 @@
-//! Without the feature `profiling`, the attribute costs nothing.
+//! Without the feature `profiling`, the attributes, stages and payloads cost nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,6 +60,34 @@ pub fn total_of_three() -> u64 {{
     )
 }
 
+/// The same work with stages and payloads in it, on the same lines.
+fn staged() -> String {
+    let replacements = [
+        ("// nothing", "#[profiling_core::profile_stage]"),
+        ("let mut steps = 0;", r#"let mut steps = 0; let _walk = profiling_core::stage!("walk");"#),
+        ("Ok(steps)", r#"profiling_core::record_payload("steps", 8); Ok(steps)"#),
+        ("std::future::ready(value)", r#"profiling_core::stage!("value", std::future::ready(value))"#),
+    ];
+    replacements.iter().fold(source("// nothing"), |source, (from, to)| source.replace(from, to))
+}
+
+/// Assembly with its local labels numbered in the order in which they appear: how the compiler names them
+/// is not part of the machine code.
+fn relabelled(assembly: &str) -> String {
+    let mut labels: Vec<&str> = Vec::new();
+    let mut parts = assembly.split(".L");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let end = part.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(part.len());
+        let (label, rest) = part.split_at(end);
+        let number = labels.iter().position(|known| *known == label).unwrap_or_else(|| {
+            labels.push(label);
+            labels.len() - 1
+        });
+        format!("{text}.L{number}{rest}")
+    })
+}
+
 #[test]
 fn the_machine_code_is_the_same_without_the_attribute() {
     let profile = "[profile.release]\ncodegen-units = 1\n";
@@ -77,4 +105,7 @@ fn the_machine_code_is_the_same_without_the_attribute() {
     let with = assembly("with.s");
     assert!(without.contains("collatz") && without.contains("total_of_three"), "{without}");
     assert!(with == without, "the attribute has changed the code:\n{with}\n{without}");
+    write(&sandbox.package.path("src/lib.rs"), &staged());
+    let staged = assembly("staged.s");
+    assert!(relabelled(&staged) == relabelled(&without), "stages have changed the code:\n{staged}\n{without}");
 }

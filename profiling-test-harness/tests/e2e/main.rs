@@ -18,6 +18,7 @@ mod output;
 mod processes;
 mod runners;
 mod sandbox;
+mod stages;
 #[cfg(target_os = "linux")]
 mod state;
 mod storage;
