@@ -36,6 +36,8 @@ pub(crate) struct Store {
     /// The execution whose calls are taken.
     pub(super) epoch: u32,
     used: usize,
+    /// How far `payloads` is in use: what is beyond is best left untouched, and so without memory.
+    payloads_used: usize,
     /// By parent and name, one more than the index into `nodes`.
     index: [[u8; NAMES]; NAMES],
     nodes: [Node; NODES],
@@ -102,6 +104,7 @@ impl Store {
         Self {
             epoch: 0,
             used: 0,
+            payloads_used: 0,
             index: [[0; NAMES]; NAMES],
             nodes: [const { Node::new() }; NODES],
             payloads: [const { Payload { name: None, bytes: Distribution::new() } }; PAYLOADS],
@@ -133,11 +136,13 @@ impl Store {
 
     /// Records the size of a payload, while an execution is under way.
     pub(crate) fn add_payload(&mut self, name: &'static str, bytes: u64) {
-        let place = self.payloads.iter_mut().find(|payload| payload.name.is_none_or(|known| known == name));
-        let Some(payload) = place else {
+        let known = self.payloads[..self.payloads_used].iter().position(|payload| payload.name == Some(name));
+        let index = known.unwrap_or(self.payloads_used);
+        let Some(payload) = self.payloads.get_mut(index) else {
             self.payloads_not_recorded += 1;
             return;
         };
+        self.payloads_used = self.payloads_used.max(index + 1);
         payload.name = Some(name);
         payload.bytes.add(bytes);
     }
@@ -150,10 +155,11 @@ impl Store {
                 .into_iter()
                 .for_each(Distribution::clear);
         }
-        for payload in &mut self.payloads {
+        for payload in &mut self.payloads[..self.payloads_used] {
             payload.name = None;
             payload.bytes.clear();
         }
+        self.payloads_used = 0;
         (self.used, self.calls_not_recorded, self.payloads_not_recorded) = (0, 0, 0);
         NOT_RECORDED.store(0, Relaxed);
     }
@@ -163,7 +169,7 @@ impl Store {
         let count = |count: u64| (count > 0).then_some(count);
         let unit = if self.used > 0 { ticks::nanoseconds_per_tick() } else { 1.0 };
         let names = *lock(&NAMED);
-        let payloads = self.payloads.iter().filter_map(Payload::profile);
+        let payloads = self.payloads[..self.payloads_used].iter().filter_map(Payload::profile);
         Breakdown {
             stages: self.nodes[..self.used].iter().filter_map(|node| node.profile(&names, unit)).collect(),
             stage_calls_not_recorded: count(self.calls_not_recorded + NOT_RECORDED.load(Relaxed)),
