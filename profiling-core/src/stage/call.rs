@@ -110,10 +110,10 @@ pub(crate) struct Inside {
 
 impl Call {
     /// A call that is not recorded.
-    pub(crate) const IDLE: Self = Self::new(0, 0, 0, false);
+    pub(crate) const IDLE: Self = Self::new(0, 0, 0);
 
-    pub(super) const fn new(epoch: u32, name: u8, parent: u8, with_cpu: bool) -> Self {
-        let spent = Spent { ticks: 0, cpu_ns: if with_cpu { 0 } else { ABSENT }, allocated: 0 };
+    pub(super) const fn new(epoch: u32, name: u8, parent: u8) -> Self {
+        let spent = Spent { ticks: 0, cpu_ns: 0, allocated: 0 };
         Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent }
     }
 
@@ -128,8 +128,7 @@ impl Call {
             Self::not_recorded();
             return Self::IDLE;
         };
-        let (parent, with_cpu) = lane::within(number, epoch);
-        Self::new(epoch, number, parent, with_cpu)
+        Self::new(epoch, number, lane::current(epoch))
     }
 
     /// The same call as a child of another one.
@@ -153,7 +152,13 @@ impl Call {
         if !self.is_recorded() {
             return None;
         }
-        let previous = lane::enter(self.name, self.epoch);
+        let previous = if self.entered > 0 {
+            lane::enter(self.name, self.epoch)
+        } else {
+            let (previous, affordable) = lane::begin(self.name, self.epoch);
+            self.spent.cpu_ns = if affordable { 0 } else { ABSENT };
+            previous
+        };
         let reading = Reading::now(self.spent.cpu_ns != ABSENT);
         if self.first == 0 {
             self.first = reading.ticks;
