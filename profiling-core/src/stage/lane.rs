@@ -196,10 +196,15 @@ pub(super) fn current(epoch: u32) -> u8 {
 
 /// Leaves a stage as [`leave`] does, whose call is nothing yet: what [`begin`] has spent is there again.
 pub(super) fn take_back(previous: u8, name: u8, epoch: u32) {
+    leave_earning(previous, epoch, name, u64::from(TOKEN));
+}
+
+/// Leaves a stage as [`leave`] does, and credits it with its time.
+pub(super) fn leave_earning(previous: u8, epoch: u32, name: u8, ticks: u64) {
     leave(previous, epoch);
     let _ = THREAD.try_with(|thread| {
         if let Some(lane) = thread.lane.get() {
-            lane.earn(name, u64::from(TOKEN));
+            lane.earn(name, ticks);
         }
     });
 }
@@ -243,7 +248,10 @@ impl Thread {
     #[inline]
     fn record(&self, record: &Record) -> bool {
         let Some(lane) = self.lane.get() else { return false };
-        lane.earn(record.name, if record.busy == ABSENT { record.wall } else { record.busy });
+        // A future has earned after each poll.
+        if record.busy == ABSENT {
+            lane.earn(record.name, record.wall);
+        }
         lane.push(record);
         true
     }
