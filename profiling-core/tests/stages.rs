@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         ("recording_allocates_nothing", recording_allocates_nothing),
         ("every_thread_is_heard", every_thread_is_heard),
         ("short_calls_are_all_counted", short_calls_are_all_counted),
+        #[cfg(unix)]
+        ("every_long_call_has_its_cpu_time", every_long_call_has_its_cpu_time),
         ("attributes_work_everywhere", attributes_work_everywhere),
         ("payloads_have_sizes", payloads_have_sizes),
         ("a_case_has_what_its_samples_recorded", a_case_has_what_its_samples_recorded),
@@ -386,6 +388,28 @@ where
         return None;
     }
     values.get(length)
+}
+
+#[cfg(unix)]
+fn every_long_call_has_its_cpu_time() {
+    let breakdown = recorded(|| {
+        runtime().block_on(async {
+            let spawned: Vec<_> = (0..20).map(|_| tokio::spawn(stage!("spawned", works(0, 2)))).collect();
+            for spawned in spawned {
+                spawned.await.expect("no panic");
+            }
+        });
+        for _ in 0..20 {
+            let _stage = stage!("sync");
+            burn(1);
+        }
+    });
+    // A thread may have nothing in hand for the first of the futures that it takes over from another.
+    for (name, ms, least) in [("spawned", 2, 18), ("sync", 1, 20)] {
+        let stage = find(&breakdown, name, None);
+        assert!(stage.calls == 20 && stage.cpu_calls.is_some_and(|calls| calls >= least), "{stage:#?}");
+        assert!(stage.cpu_ns.is_some_and(|cpu| cpu.min >= ms * MS && cpu.max < (ms + 2) * MS), "{stage:#?}");
+    }
 }
 
 fn attributes_work_everywhere() {

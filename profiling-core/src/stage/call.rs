@@ -85,6 +85,8 @@ fn sum(one: u64, other: u64) -> u64 {
 const TRIAL: u64 = 16;
 /// Polls shorter than this, in ticks, on average are too short to read the CPU clock around them.
 const SHORT: u64 = 15_000;
+/// The ticks that may go by before the CPU clock is read for the first time: 15 to 60 µs.
+const MOST_UNREAD: u64 = 60_000;
 
 /// One call of a stage that is entered again and again, on whatever threads: a future, or a span.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +100,10 @@ pub(crate) struct Call {
     first: u64,
     last: u64,
     spent: Spent,
+    /// Whether the CPU clock is read whenever it is entered.
+    reads: bool,
+    /// The ticks that went by before it was.
+    unread: u64,
 }
 
 /// Within a [`Call`], on one thread.
@@ -110,11 +116,11 @@ pub(crate) struct Inside {
 
 impl Call {
     /// A call that is not recorded.
-    pub(crate) const IDLE: Self = Self::new(0, 0, 0, false);
+    pub(crate) const IDLE: Self = Self::new(0, 0, 0);
 
-    pub(super) const fn new(epoch: u32, name: u8, parent: u8, with_cpu: bool) -> Self {
-        let spent = Spent { ticks: 0, cpu_ns: if with_cpu { 0 } else { ABSENT }, allocated: 0 };
-        Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent }
+    pub(super) const fn new(epoch: u32, name: u8, parent: u8) -> Self {
+        let spent = Spent { ticks: 0, cpu_ns: 0, allocated: 0 };
+        Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent, reads: false, unread: 0 }
     }
 
     /// A call of the stage of that name, in the thread's innermost one.
@@ -128,8 +134,7 @@ impl Call {
             Self::not_recorded();
             return Self::IDLE;
         };
-        let (parent, with_cpu) = lane::within(number, epoch);
-        Self::new(epoch, number, parent, with_cpu)
+        Self::new(epoch, number, lane::current(epoch))
     }
 
     /// The same call as a child of another one.
@@ -153,8 +158,14 @@ impl Call {
         if !self.is_recorded() {
             return None;
         }
-        let previous = lane::enter(self.name, self.epoch);
-        let reading = Reading::now(self.spent.cpu_ns != ABSENT);
+        let previous = if self.reads || self.spent.cpu_ns == ABSENT {
+            lane::enter(self.name, self.epoch)
+        } else {
+            let (previous, affordable) = lane::begin(self.name, self.epoch);
+            self.reads = affordable;
+            previous
+        };
+        let reading = Reading::now(self.reads && self.spent.cpu_ns != ABSENT);
         if self.first == 0 {
             self.first = reading.ticks;
         }
@@ -164,15 +175,28 @@ impl Call {
     /// Ends what `enter` began, on the same thread.
     pub(crate) fn leave(&mut self, inside: &Inside) {
         let spent = inside.reading.spent();
-        lane::leave(inside.previous, inside.epoch);
+        lane::leave_earning(inside.previous, inside.epoch, self.name, spent.ticks);
         self.last = self.last.max(inside.reading.ticks + spent.ticks);
         self.entered += 1;
         self.spent.ticks += spent.ticks;
         self.spent.allocated = sum(self.spent.allocated, spent.allocated);
-        self.spent.cpu_ns = sum(self.spent.cpu_ns, spent.cpu_ns);
-        if self.entered >= TRIAL && self.spent.ticks / self.entered < SHORT {
+        if self.reads {
+            self.spent.cpu_ns = sum(self.spent.cpu_ns, spent.cpu_ns);
+        } else {
+            self.unread += spent.ticks;
+        }
+        let are_short = self.entered >= TRIAL && self.spent.ticks / self.entered < SHORT;
+        if are_short || self.unread > MOST_UNREAD {
             self.spent.cpu_ns = ABSENT;
         }
+    }
+
+    /// CPU time, where it was read but for a moment at the beginning, for which the wall time stands.
+    fn cpu_ns(&self) -> u64 {
+        if !self.reads || self.spent.cpu_ns == ABSENT {
+            return ABSENT;
+        }
+        self.spent.cpu_ns + ticks::estimated_ns(self.unread)
     }
 
     /// Records the call, unless it was never entered or its execution has ended.
@@ -188,7 +212,7 @@ impl Call {
                 parent: self.parent,
                 wall: end.saturating_sub(self.first),
                 busy: self.spent.ticks,
-                cpu_ns: self.spent.cpu_ns,
+                cpu_ns: self.cpu_ns(),
                 allocated: self.spent.allocated,
             });
         }

@@ -17,7 +17,7 @@ pub(super) const ABSENT: u64 = u64::MAX;
 /// The wall time, in ticks, that earns a stage one reading of the thread's CPU clock: 15 to 60 µs.
 const TOKEN: u32 = 60_000;
 /// What a stage has in hand at the beginning of an execution, and at the most.
-const FIRST_TOKENS: u32 = 2 * TOKEN;
+const FIRST_TOKENS: u32 = 4 * TOKEN;
 const MOST_TOKENS: u32 = 64 * TOKEN;
 
 /// The calls that a thread has recorded and the store has not taken yet.
@@ -184,12 +184,29 @@ pub(super) fn enter(name: u8, epoch: u32) -> u8 {
     entered.unwrap_or(0)
 }
 
-/// The thread's innermost stage, and whether a call within may read the CPU clock.
+/// The thread's innermost stage.
 #[cfg(feature = "tracing")]
-pub(super) fn within(name: u8, epoch: u32) -> (u8, bool) {
-    let (current, affordable) = begin(name, epoch);
-    leave(current, epoch);
-    (current, affordable)
+pub(super) fn current(epoch: u32) -> u8 {
+    let current = THREAD.try_with(|thread| {
+        thread.join(epoch);
+        thread.current.get()
+    });
+    current.unwrap_or(0)
+}
+
+/// Leaves a stage as [`leave`] does, whose call is nothing yet: what [`begin`] has spent is there again.
+pub(super) fn take_back(previous: u8, name: u8, epoch: u32) {
+    leave_earning(previous, epoch, name, u64::from(TOKEN));
+}
+
+/// Leaves a stage as [`leave`] does, and credits it with its time.
+pub(super) fn leave_earning(previous: u8, epoch: u32, name: u8, ticks: u64) {
+    leave(previous, epoch);
+    let _ = THREAD.try_with(|thread| {
+        if let Some(lane) = thread.lane.get() {
+            lane.earn(name, ticks);
+        }
+    });
 }
 
 /// Makes the stage that was the innermost one it again.
@@ -231,7 +248,10 @@ impl Thread {
     #[inline]
     fn record(&self, record: &Record) -> bool {
         let Some(lane) = self.lane.get() else { return false };
-        lane.earn(record.name, if record.busy == ABSENT { record.wall } else { record.busy });
+        // A future has earned after each poll.
+        if record.busy == ABSENT {
+            lane.earn(record.name, record.wall);
+        }
         lane.push(record);
         true
     }

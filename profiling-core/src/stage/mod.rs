@@ -27,10 +27,10 @@
 //!   last on the thread and not left yet; of an instrumented future, the one in which it was
 //!   instrumented.
 //! - Wall time and allocations are measured of every call. CPU time takes a system call to read, and so is
-//!   read for as many calls as that adds a few percent to: for every call where a stage's calls take
-//!   60 µs and more, for some of shorter ones (`cpu_calls` says of how many; which ones doesn't depend on
-//!   their own length). Of a future with 16 polls and more, none of which takes long, it is not read. It is
-//!   never more than the wall time.
+//!   read for as many calls as that adds a few percent to: for the first four of an execution on each
+//!   thread, for every call of a stage whose calls take 60 µs and more, and for some where they are
+//!   shorter (`cpu_calls` says of how many; which ones doesn't depend on their own length). Of a future
+//!   whose polls are many and short, it is not read. It is never more than the wall time.
 //! - Memory is constant in the number of calls: 127 names and 128 pairs of a stage and its parent have
 //!   room. Calls beyond are counted in `stage_calls_not_recorded`.
 

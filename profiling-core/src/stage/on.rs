@@ -118,11 +118,14 @@ impl Stage {
     pub fn instrument<F: Future>(mut self, future: F) -> Instrumented<F> {
         let Self { epoch, name, parent, .. } = self;
         if epoch != 0 {
-            lane::leave(parent, epoch);
+            if self.reading.has_cpu() {
+                lane::take_back(parent, name, epoch);
+            } else {
+                lane::leave(parent, epoch);
+            }
             self.epoch = 0;
         }
-        let with_cpu = self.reading.has_cpu();
-        Instrumented { call: Finishing(Call::new(epoch, name, parent, with_cpu)), future }
+        Instrumented { call: Finishing(Call::new(epoch, name, parent)), future }
     }
 }
 
