@@ -49,6 +49,7 @@ HELD = ("box-64", "box-64-lib", "ones-64", "ones-64-lib", "vec-64", "vec-64-lib"
 OF_SYSTEM, OF_DIVAN = 1.10, 1.03
 STAGES = {
     "the empty function": ("stage_nothing", "-"),
+    "`stage!`": ("stage_ours", "-"),
     "`tracing` span, no subscriber": ("stage_tracing", "off"),
     "`tracing` span, `Registry`": ("stage_tracing", "registry"),
     "hotpath `measure`": ("stage_hotpath", "-"),
