@@ -124,9 +124,8 @@ pub struct TreePeak {
 /// How the peak memory of a tree of processes was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TreePeakMethod {
-    /// The kernel kept it, for a control group of the worker's own.
-    Cgroup,
     /// The largest sum of the processes' proportional set sizes, looked at every few milliseconds.
     Sampled,
 }
