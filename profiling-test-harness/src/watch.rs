@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use profiling_core::measure::{family, memory};
+use profiling_core::measure::{descriptors, family, memory};
 
 /// How long after its last message a worker is looked at: shorter executions are left in peace.
 const FIRST: Duration = Duration::from_millis(2);
@@ -54,7 +54,7 @@ impl Watch {
             return;
         }
         self.seen.threads = self.seen.threads.max(threads(self.worker));
-        self.seen.file_descriptors = self.seen.file_descriptors.max(file_descriptors(self.worker));
+        self.seen.file_descriptors = self.seen.file_descriptors.max(descriptors::count_of(self.worker));
         let family = family::descendants_of(self.worker);
         let pause = if family.iter().any(|one| !one.ended) {
             let members = family.iter().filter(|one| !one.ended).map(|one| one.id).chain([self.worker]);
@@ -73,9 +73,4 @@ impl Watch {
 fn threads(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
-}
-
-/// The open file descriptors of a process, which are the size of this directory since Linux 6.2.
-fn file_descriptors(process: u32) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{process}/fd")).ok()?.len()).filter(|&count| count > 0)
 }

@@ -29,6 +29,12 @@ pub fn count() -> Option<u64> {
     os::count()
 }
 
+/// How many another process has open, of which this process may be told.
+#[must_use]
+pub fn count_of(process: u32) -> Option<u64> {
+    os::count_of(process)
+}
+
 /// The sockets that this process has open.
 #[must_use]
 pub fn sockets() -> Vec<Socket> {
@@ -55,12 +61,22 @@ mod os {
     const DIRECTORY: &str = "/proc/self/fd";
 
     pub(super) fn count() -> Option<u64> {
-        // Since Linux 6.2 the directory's size is their number.
-        match fs::metadata(DIRECTORY).ok()?.len() {
-            // The directory itself is open while it is read.
-            0 => Some((fs::read_dir(DIRECTORY).ok()?.count() as u64).saturating_sub(1)),
-            count => Some(count),
-        }
+        // Where it is read, the directory itself is open meanwhile.
+        size(DIRECTORY).or_else(|| entries(DIRECTORY).map(|count| count.saturating_sub(1)))
+    }
+
+    pub(super) fn count_of(process: u32) -> Option<u64> {
+        let directory = format!("/proc/{process}/fd");
+        size(&directory).or_else(|| entries(&directory))
+    }
+
+    /// The directory's size is their number, since Linux 6.2.
+    fn size(directory: &str) -> Option<u64> {
+        Some(fs::metadata(directory).ok()?.len()).filter(|&count| count > 0)
+    }
+
+    fn entries(directory: &str) -> Option<u64> {
+        Some(fs::read_dir(directory).ok()?.count() as u64)
     }
 
     pub(super) fn sockets() -> Vec<Socket> {
@@ -228,6 +244,10 @@ mod os {
     use super::{Connection, Socket};
 
     pub(super) fn count() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn count_of(_process: u32) -> Option<u64> {
         None
     }
 

@@ -63,6 +63,12 @@ pub fn descendants() -> Vec<Descendant> {
     if os::has_children() { os::descendants() } else { Vec::new() }
 }
 
+/// The ids of the children of a process, those included that have ended and were not waited for.
+#[must_use]
+pub fn children_of(process: u32) -> Vec<u32> {
+    os::children(process)
+}
+
 /// The processes that descend from another one, which may have ended meanwhile.
 #[must_use]
 pub fn descendants_of(process: u32) -> Vec<Descendant> {
@@ -169,11 +175,35 @@ mod os {
         found
     }
 
-    /// The children of a process, as the kernel lists them for each thread (`CONFIG_PROC_CHILDREN`).
-    fn children(parent: u32) -> Vec<u32> {
-        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
-        let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()).collect()
+    pub(super) fn children(parent: u32) -> Vec<u32> {
+        listed_children(parent).unwrap_or_else(|| processes().filter(|&one| parent_of(one) == Some(parent)).collect())
+    }
+
+    /// As the kernel lists them for each thread; `None` where it was built without (`CONFIG_PROC_CHILDREN`).
+    fn listed_children(parent: u32) -> Option<Vec<u32>> {
+        let mut children = Vec::new();
+        let mut listed = false;
+        for thread in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+            let list = match fs::read_to_string(thread.path().join("children")) {
+                Ok(list) => list,
+                // The thread has ended.
+                Err(_) if !thread.path().exists() => continue,
+                Err(_) => return None,
+            };
+            listed = true;
+            children.extend(list.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        listed.then_some(children)
+    }
+
+    fn processes() -> impl Iterator<Item = u32> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    }
+
+    fn parent_of(process: u32) -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// What is read of `/proc/<pid>/stat`; times are in clock ticks.
@@ -273,6 +303,18 @@ mod os {
             assert_eq!(stat, expected);
             assert_eq!(Stat::parse("1 (x) S 1"), None);
         }
+
+        #[test]
+        fn both_ways_find_the_same_children() {
+            let own = std::process::id();
+            let mut child = std::process::Command::new("sleep").arg("10").spawn().expect("sleep is everywhere");
+            let found = [
+                listed_children(own).unwrap_or_else(|| vec![child.id()]),
+                processes().filter(|&one| parent_of(one) == Some(own)).collect(),
+            ];
+            child.kill().and_then(|()| child.wait()).expect("it is a child");
+            assert!(found.iter().all(|children| children.contains(&child.id())), "{found:?}");
+        }
     }
 }
 
@@ -291,6 +333,10 @@ mod os {
     }
 
     pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
+        Vec::new()
+    }
+
+    pub(super) fn children(_parent: u32) -> Vec<u32> {
         Vec::new()
     }
 
@@ -321,6 +367,10 @@ mod os {
     }
 
     pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
+        Vec::new()
+    }
+
+    pub(super) fn children(_parent: u32) -> Vec<u32> {
         Vec::new()
     }
 
