@@ -26,7 +26,8 @@ pub(crate) struct Files {
 impl Files {
     /// `ours`: what the harness itself writes to.
     pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
-        let temporary = tempfile::Builder::new().prefix("profiling-").tempdir()?;
+        sweep(&std::env::temp_dir());
+        let temporary = temporary_directory()?;
         let working_directory = std::env::current_dir()?;
         let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, prepared: None };
         files.seen = files.look();
@@ -81,6 +82,29 @@ impl Files {
     }
 }
 
+/// What the names of our temporary directories begin with; the process that they belong to follows.
+const PREFIX: &str = "profiling-";
+
+/// A new temporary directory, which a later run removes if this process can't.
+pub(crate) fn temporary_directory() -> io::Result<TempDir> {
+    TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
+}
+
+/// Removes what supervisors left that were killed. Linux tells which processes there are.
+fn sweep(directory: &Path) {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            // What belongs to another user stays.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Hands over every file below a directory, as far as it can be read; `None` where there are too many.
 fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMut(PathBuf)) -> Option<()> {
     let mut directories = vec![directory.to_owned()];
@@ -108,6 +132,23 @@ fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_dead_left_is_swept() -> io::Result<()> {
+        let directory = TempDir::new()?;
+        let own = format!("{PREFIX}{}-abc", std::process::id());
+        let dead = format!("{PREFIX}{}-abc", u32::MAX);
+        for name in [&*own, &*dead, "profiling-notes", "profiling-x-y"] {
+            fs::create_dir_all(directory.path().join(name).join("inner"))?;
+        }
+        sweep(directory.path());
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path())?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+        left.sort();
+        assert_eq!(left, [&*own, "profiling-notes", "profiling-x-y"]);
+        Ok(())
+    }
 
     #[test]
     fn finds_what_is_new() -> io::Result<()> {

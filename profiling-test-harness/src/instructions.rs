@@ -14,6 +14,7 @@ use profiling_core::measure::markers;
 use tempfile::TempDir;
 use thiserror::Error;
 
+use crate::files;
 use crate::supervisor::{CasePlan, Measured};
 
 /// How much longer than without Valgrind an execution may take.
@@ -61,7 +62,7 @@ pub(crate) struct Callgrind {
 
 impl Callgrind {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { directory: TempDir::with_prefix("profiling-")? })
+        Ok(Self { directory: files::temporary_directory()? })
     }
 
     /// `executable` under callgrind; its arguments are still to come.
