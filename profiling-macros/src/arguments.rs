@@ -103,11 +103,11 @@ enum Keyword {
     Teardown,
     Runtime,
     WorkerThreads,
+    ColdSamples,
+    Isolation,
     Stateful,
     PersistentConnections,
     Ignore,
-    ColdSamples,
-    Isolation,
     Crate,
 }
 
@@ -125,11 +125,11 @@ const ARGUMENTS: [(Keyword, &str, &str); 18] = [
     (Keyword::Teardown, "teardown", "teardown(clean_up())"),
     (Keyword::Runtime, "runtime", "runtime = \"current_thread\""),
     (Keyword::WorkerThreads, "worker_threads", "worker_threads = 2"),
+    (Keyword::ColdSamples, "cold_samples", "cold_samples = 1"),
+    (Keyword::Isolation, "isolation", "isolation = \"sample\""),
     (Keyword::Stateful, "stateful", "stateful"),
     (Keyword::PersistentConnections, "persistent_connections", "persistent_connections"),
     (Keyword::Ignore, "ignore", "ignore"),
-    (Keyword::ColdSamples, "cold_samples", "cold_samples = 1"),
-    (Keyword::Isolation, "isolation", "isolation = \"sample\""),
     (Keyword::Crate, "crate", "crate = path::to::profiling_core"),
 ];
 
