@@ -23,7 +23,7 @@ impl Evidence {
     #[must_use]
     pub fn of(samples: &[Sample], executions: u64, left: &Leftovers, files: &[String]) -> Self {
         let heap = heap(samples);
-        let threads = threads(left, executions);
+        let threads = threads(left, executions, samples);
         let processes = named(&left.processes, |name| format!("leaves the process `{name}` running"));
         let files = named(files, |path| format!("leaves the file {path} behind"));
         let listens = named(&left.listens, |at| format!("listens on {at}"));
@@ -59,22 +59,29 @@ fn heap(samples: &[Sample]) -> Option<String> {
     Some(format!("retains {slope} bytes more after every execution (95% interval {low} to {high})"))
 }
 
-fn threads(left: &Leftovers, executions: u64) -> Option<String> {
+fn threads(left: &Leftovers, executions: u64, samples: &[Sample]) -> Option<String> {
     let busy = &left.busy_threads;
     if let Some(name) = busy.first() {
         let many = if busy.len() == 1 { "a thread".to_owned() } else { format!("{} threads", busy.len()) };
-        return Some(format!("leaves {many} running, such as `{name}`"));
+        return Some(format!("leaves {many} running, such as `{}`", printable(name)));
     }
     // A pool's idle threads are started once; these come with every execution.
-    (executions >= 3 && left.threads >= executions)
-        .then(|| format!("leaves {} threads behind after {executions} executions", left.threads))
+    let counts: Option<Vec<u64>> = samples.iter().map(|sample| sample.peak_threads).collect();
+    let counts = counts.filter(|counts| counts.len() >= 3)?;
+    let with_each = counts.windows(2).all(|pair| pair[0] < pair[1]) && left.threads >= executions;
+    with_each.then(|| format!("leaves {} threads behind after {executions} executions", left.threads))
+}
+
+/// With nothing in it that a terminal obeys.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn named(all: &[String], sentence: impl Fn(&str) -> String) -> Vec<String> {
     let mut sorted: Vec<&String> = all.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let mut sentences: Vec<String> = sorted.iter().take(NAMED).map(|one| sentence(one)).collect();
+    let mut sentences: Vec<String> = sorted.iter().take(NAMED).map(|one| sentence(&printable(one))).collect();
     if let (Some(last), more @ 1..) = (sentences.last_mut(), sorted.len().saturating_sub(NAMED)) {
         *last = format!("{last}, and {more} more");
     }
@@ -139,9 +146,14 @@ mod tests {
 
     #[test]
     fn idle_threads_are_evidence_where_every_execution_leaves_one() {
-        let left = |threads| Leftovers { threads, ..Leftovers::default() };
-        assert_eq!(stateful(&[], &left(11), &[]), Vec::<String>::new());
-        assert_eq!(stateful(&[], &left(12), &[]), ["leaves 12 threads behind after 12 executions"]);
+        let left = Leftovers { threads: 12, ..Leftovers::default() };
+        let counting = |counts: [u64; 4]| {
+            let samples = counts.map(|count| Sample { peak_threads: Some(count), ..Sample::default() });
+            stateful(&samples, &left, &[])
+        };
+        assert_eq!(counting([17, 17, 17, 17]), Vec::<String>::new(), "a large pool, started once");
+        assert_eq!(counting([3, 4, 5, 6]), ["leaves 12 threads behind after 12 executions"]);
+        assert_eq!(stateful(&[], &left, &[]), Vec::<String>::new());
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Files that a job leaves behind, in the working directory and in a temporary one of its own.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
 /// What more files there are in the working directory than this is too much to look at for every case.
 const MOST: usize = 50_000;
+
+/// What changes where a file is written: its length, and when it was last written.
+type State = (u64, Option<SystemTime>);
 
 /// Watches the working directory, and gives out temporary directories.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub(crate) struct Files {
     working_directory: PathBuf,
     ours: Vec<PathBuf>,
     /// The files of the working directory when it was last looked at; `None` where there are too many.
-    seen: Option<HashSet<PathBuf>>,
+    seen: Option<HashMap<PathBuf, State>>,
     temporary: TempDir,
     /// The directory for the next worker.
     prepared: Option<TempDir>,
@@ -49,8 +53,8 @@ impl Files {
         tempfile::Builder::new().prefix("").tempdir_in(&self.temporary)
     }
 
-    /// The files that were left behind in a worker's temporary directory, which is removed, and in the
-    /// working directory since it was last looked at.
+    /// The files that were left behind in a worker's temporary directory, which is removed, and those of the
+    /// working directory that are new or were written since it was last looked at.
     pub(crate) fn left(&mut self, temporary: TempDir) -> Vec<String> {
         let mut left = Vec::new();
         let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
@@ -59,7 +63,9 @@ impl Files {
         }
         let now = self.look();
         if let (Some(now), Some(before)) = (&now, &self.seen) {
-            left.extend(now.difference(before).cloned());
+            left.extend(
+                now.iter().filter(|&(path, state)| before.get(path) != Some(state)).map(|(path, _)| path.clone()),
+            );
         }
         self.seen = now;
         // What can't be removed is left to the system, as other temporary files are.
@@ -67,16 +73,18 @@ impl Files {
         left.iter().map(|path| path.display().to_string()).collect()
     }
 
-    fn look(&self) -> Option<HashSet<PathBuf>> {
+    fn look(&self) -> Option<HashMap<PathBuf, State>> {
         let own_target = self.working_directory.join("target");
         let left_out = |path: &Path| {
             path == own_target
                 || path.file_name() == Some(OsStr::new(".git"))
                 || self.ours.iter().any(|ours| path == ours)
         };
-        let mut files = HashSet::new();
+        let mut files = HashMap::new();
         walk(&self.working_directory, &left_out, &mut |file| {
-            files.insert(file);
+            if let Ok(metadata) = file.symlink_metadata() {
+                files.insert(file, (metadata.len(), metadata.modified().ok()));
+            }
         })?;
         Some(files)
     }
@@ -180,6 +188,9 @@ mod tests {
         assert!(!path.exists());
         let temporary = files.temporary_directory()?;
         assert_eq!(files.left(temporary), Vec::<String>::new(), "each is told once");
+        fs::write(root.path().join("old"), "longer")?;
+        let temporary = files.temporary_directory()?;
+        assert_eq!(files.left(temporary), [root.path().join("old").display().to_string()], "it was written to");
         Ok(())
     }
 }

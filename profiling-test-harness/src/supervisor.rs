@@ -465,9 +465,11 @@ impl Conversation {
                     deadline = after(Instant::now(), self.patience());
                 }
                 Event::Closed(Stream::Results) => return Ok(Ending::Silent),
-                Event::TimedOut if Instant::now() < deadline => {}
-                Event::TimedOut => return Ok(Ending::Late),
                 event => self.keep(event),
+            }
+            // Results come first: where there was something else, there were none.
+            if Instant::now() >= deadline {
+                return Ok(Ending::Late);
             }
         }
     }

@@ -106,8 +106,10 @@ impl Meter {
         let queued_ns = self.queue.read();
         let spent = usage.zip(opened.usage).map(|(after, before)| after.since(&before));
         let memory = self.rss.read();
+        let wall_ns = nanoseconds(clock.duration_since(opened.clock));
+        let queued = queued_ns.zip(opened.queued_ns).map(|(after, before)| after.saturating_sub(before));
         let sample = Sample {
-            wall_ns: nanoseconds(clock.duration_since(opened.clock)),
+            wall_ns,
             cpu_ns: cpu.zip(opened.cpu).map(|(after, before)| after.nanoseconds_since(&before)),
             cpu_user_ns: spent.map(|usage| usage.user_ns),
             cpu_system_ns: spent.map(|usage| usage.system_ns),
@@ -120,7 +122,8 @@ impl Meter {
             major_faults: spent.map(|usage| usage.major_faults),
             voluntary_switches: spent.and_then(|usage| usage.voluntary_switches),
             involuntary_switches: spent.and_then(|usage| usage.involuntary_switches),
-            run_queue_delay_ns: queued_ns.zip(opened.queued_ns).map(|(after, before)| after.saturating_sub(before)),
+            // Some of it may have been between the readings and the clock's.
+            run_queue_delay_ns: queued.map(|queued| queued.min(wall_ns)),
             read_bytes: io.map(|io| io.read_bytes),
             written_bytes: io.map(|io| io.written_bytes),
             device_read_bytes: io.map(|io| io.device_read_bytes),

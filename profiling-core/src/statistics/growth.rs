@@ -22,7 +22,8 @@ impl Growth {
     /// The growth of a sum of which `steps` are the changes, in order; `None` where it doesn't grow.
     ///
     /// It grows if both halves have added to it, at least three steps were up, those down took back less
-    /// than a twentieth of them, and the slope's interval is above zero. So a cache that fills and then stays, and what comes and goes, are no growth; a
+    /// than a twentieth of them or the mean step is above zero for sure, it has not come to rest, and the
+    /// slope's interval is above zero. So a cache that fills and then stays, and what comes and goes, are no growth; a
     /// collection whose capacity doubles ever more rarely is.
     ///
     /// ```
@@ -36,12 +37,8 @@ impl Growth {
     pub fn of(steps: &[i64]) -> Option<Self> {
         let (first, second) = steps.split_at(steps.len() / 2);
         let rises = steps.iter().filter(|&&step| step > 0).count();
-        let (added, taken) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
-        if rises < FEWEST
-            || taken.saturating_mul(TAKEN_BACK) > added
-            || sum_of(first, |step| step) <= 0
-            || sum_of(second, |step| step) <= 0
-        {
+        let grows = |half: &[i64]| sum_of(half, |step| step) > 0;
+        if rises < FEWEST || !grows(first) || !grows(second) || !rises_reliably(steps) || has_stopped(steps) {
             return None;
         }
         let sums = steps.iter().scan(0.0, |sum, &step| {
@@ -65,6 +62,29 @@ impl Growth {
         let half = student_t(points.len() - 2) * error;
         Self { slope, low: slope - half, high: slope + half }
     }
+}
+
+/// Whether hardly anything is taken back, or else the 95% interval of the mean step is above zero.
+fn rises_reliably(steps: &[i64]) -> bool {
+    let (added, taken) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
+    if taken.saturating_mul(TAKEN_BACK) <= added {
+        return true;
+    }
+    let count = steps.len() as f64;
+    let mean = steps.iter().map(|&step| step as f64).sum::<f64>() / count;
+    let squares: f64 = steps.iter().map(|&step| (step as f64 - mean).powi(2)).sum();
+    mean > student_t(steps.len() - 1) * (squares / (count - 1.0) / count).sqrt()
+}
+
+/// Whether there was a longer rest at the end than ever before, and no larger step before it: a cache that
+/// is full. The steps of a collection whose capacity doubles get rarer, too, but larger.
+fn has_stopped(steps: &[i64]) -> bool {
+    let Some(last) = steps.iter().rposition(|&step| step > 0) else { return true };
+    let rest = steps.len() - 1 - last;
+    let longest = steps[..last].split(|&step| step > 0).skip(1).map(<[i64]>::len).max().unwrap_or(0);
+    let mut rises: Vec<i64> = steps.iter().copied().filter(|&step| step > 0).collect();
+    rises.sort_unstable();
+    rest > longest && rest > 1 && steps[last] <= rises[rises.len() / 2]
 }
 
 fn sum_of(steps: &[i64], part: fn(i64) -> i64) -> i64 {
@@ -94,12 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_more_than_it_shrinks_grows() {
+        let steps: Vec<i64> = [4, -1].repeat(10);
+        assert!(Growth::of(&steps).is_some());
+        assert!(Growth::of(&[1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0]).is_some(), "with every third execution");
+    }
+
+    #[test]
     fn what_fills_once_or_comes_and_goes_does_not() {
         assert_eq!(Growth::of(&[1 << 20, 0, 0, 0, 0, 0, 0, 0]), None);
         assert_eq!(Growth::of(&[1 << 20, 1 << 20, 1 << 20, 0, 0, 0, 0, 0]), None);
         assert_eq!(Growth::of(&[64, -64, 64, -64, 64, -64, 64, -64, 64]), None);
         // A thread pool per execution, whose threads end when they get to it.
         assert_eq!(Growth::of(&[4376, -40, 4608, 4376, -568, -800, -984, 2304, 2304, -1216]), None);
+        let mut full = [1; 20];
+        full[16..].fill(0);
+        assert_eq!(Growth::of(&full), None, "a cache that was full after 16");
+        assert_eq!(Growth::of(&[10, 0, 10, 0, 0, 10, 10, 0, 0, 0, 0]), None, "as many keys as there are");
         assert_eq!(Growth::of(&[0; 100]), None);
         assert_eq!(Growth::of(&[8, 8]), None, "too few to tell");
         assert_eq!(Growth::of(&[]), None);

@@ -70,10 +70,11 @@ fn the_working_directory_is_watched() {
     let directory = crate::sandbox::own_directory("writer");
     let files = [("src/lib.rs", source), ("tests/profiling.rs", &crate::sandbox::two_lines("writer"))];
     let sandbox = Sandbox::new(Package::at("writer", &directory, &files, ""));
-    run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
-    expect_stateful(&sandbox.profile("writes"), "left-here behind");
-    run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
-    expect_nothing_kept(&sandbox.profile("writes"));
+    // The second time, it is there already.
+    for _ in 0..2 {
+        run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
+        expect_stateful(&sandbox.profile("writes"), "left-here behind");
+    }
 }
 
 #[test]
