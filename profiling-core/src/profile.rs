@@ -108,8 +108,19 @@ pub struct Circumstances {
     pub instructions: Option<u64>,
     /// See [`CaseProfile::breakdown`].
     pub breakdown: Breakdown,
-    /// The share of the machine's CPU time that its host gave to others, in thousandths.
-    pub steal_permille: Option<u64>,
+    /// Who has used the machine meanwhile.
+    pub machine: Option<MachineShare>,
+}
+
+/// Shares of the CPU time of all CPUs of the machine, in thousandths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MachineShare {
+    /// What the machine's host gave to others.
+    pub stolen_permille: u64,
+    /// What nobody used.
+    pub idle_permille: u64,
+    /// What programs used that are none of ours.
+    pub others_permille: u64,
 }
 
 /// The peak memory of a tree of processes.
@@ -294,7 +305,7 @@ impl CaseProfile {
             file_descriptors_left_open: circumstances.file_descriptors_left_open,
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
-            noise: Noise::of(samples, circumstances.steal_permille),
+            noise: Noise::of(samples, circumstances.machine),
             breakdown: circumstances.breakdown.clone(),
         })
     }

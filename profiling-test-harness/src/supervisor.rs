@@ -21,8 +21,8 @@ use crate::descendants;
 use crate::events::{Event, Events, Stream};
 use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
+use crate::machine::Machine;
 use crate::signals;
-use crate::steal::Steal;
 use crate::watch::Watch;
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
 
@@ -173,7 +173,7 @@ pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
     files: Files,
-    steal: Steal,
+    machine: Machine,
     /// Counts the instructions of cases, where the user wants that.
     valgrind: Option<Valgrind>,
     /// The worker that comes next, which gets ready and waits.
@@ -205,8 +205,8 @@ impl Supervisor {
     pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
         let files = Files::watch(ours)?;
-        let steal = Steal::default();
-        Ok(Self { executable: std::env::current_exe()?, capture, files, steal, valgrind, spare: None })
+        let machine = Machine::default();
+        Ok(Self { executable: std::env::current_exe()?, capture, files, machine, valgrind, spare: None })
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -218,7 +218,7 @@ impl Supervisor {
         next: Option<&CasePlan>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let begin = self.steal.begin();
+        let begin = self.machine.begin();
         let mut rounds = plan.rounds().peekable();
         let mut whole: Option<CaseRun> = None;
         let mut ended_before = 0;
@@ -238,7 +238,7 @@ impl Supervisor {
         }
         let mut whole = whole.ok_or_else(|| io::Error::other("no worker was planned"))?;
         if let Ok(measured) = &mut whole.result {
-            measured.circumstances.steal_permille = self.steal.permille_since(begin);
+            measured.circumstances.machine = self.machine.share_since(begin);
         }
         if self.valgrind.is_some()
             && let Ok(measured) = &mut whole.result

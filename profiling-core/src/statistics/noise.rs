@@ -1,6 +1,6 @@
 //! Whether other programs disturbed a measurement.
 
-use crate::profile::{Grade, Noise};
+use crate::profile::{Grade, MachineShare, Noise};
 use crate::sample::Sample;
 
 /// The job waited for a CPU for more than this share of its time, in thousandths.
@@ -9,19 +9,22 @@ const QUEUED_PERMILLE: u64 = 50;
 const STEAL_PERMILLE: u64 = 20;
 /// The job lost its CPU to another program more often than this per second of CPU time.
 const SWITCHES_PER_SECOND: u64 = 100;
+/// Other programs used more than this share of the machine, in thousandths, and left less than this idle.
+const OTHERS_PERMILLE: u64 = 100;
+const IDLE_PERMILLE: u64 = 100;
 /// What is below this in all is too little to tell.
 const LEAST_NS: u64 = 1_000_000;
 
 impl Noise {
-    /// From the samples of a case, and the share of its CPU time that the machine was denied, in
-    /// thousandths. `None` where nothing of it was measured.
+    /// From the samples of a case, and who has used the machine meanwhile. `None` where nothing of it was
+    /// measured.
     #[must_use]
-    pub fn of(samples: &[Sample], steal_permille: Option<u64>) -> Option<Self> {
+    pub fn of(samples: &[Sample], machine: Option<MachineShare>) -> Option<Self> {
         let sum = |figure: fn(&Sample) -> Option<u64>| samples.iter().map(figure).sum::<Option<u64>>();
         let wall = samples.iter().map(|sample| sample.wall_ns).sum();
         let queued = sum(|sample| sample.run_queue_delay_ns);
         let switches = sum(|sample| sample.involuntary_switches).zip(sum(|sample| sample.cpu_ns));
-        if queued.is_none() && switches.is_none() && steal_permille.is_none() {
+        if queued.is_none() && switches.is_none() && machine.is_none() {
             return None;
         }
         // The threads of a job that runs several at once take the CPUs from each other.
@@ -31,7 +34,8 @@ impl Noise {
         let reasons = [
             queued.filter(|_| alone).and_then(|queued| waited(queued, wall)),
             switches.filter(|_| single).and_then(|(switches, cpu)| lost(switches, cpu)),
-            steal_permille.and_then(stolen),
+            machine.and_then(|machine| stolen(machine.stolen_permille)),
+            machine.and_then(crowded),
         ];
         let why: Vec<String> = reasons.into_iter().flatten().collect();
         let grade = if why.is_empty() { Grade::Quiet } else { Grade::Noisy };
@@ -56,6 +60,12 @@ fn stolen(permille: u64) -> Option<String> {
         .then(|| format!("the machine's host gave {}% of its CPU time to others", percent(permille)))
 }
 
+fn crowded(machine: MachineShare) -> Option<String> {
+    let MachineShare { others_permille, idle_permille, .. } = machine;
+    (others_permille > OTHERS_PERMILLE && idle_permille < IDLE_PERMILLE)
+        .then(|| format!("other programs used {}% of all CPU time and left none idle", percent(others_permille)))
+}
+
 fn percent(permille: u64) -> String {
     format!("{}.{}", permille / 10, permille % 10)
 }
@@ -76,15 +86,23 @@ mod tests {
         [sample; 2]
     }
 
-    fn why(samples: &[Sample], steal: Option<u64>) -> Vec<String> {
-        Noise::of(samples, steal).expect("measured").why
+    fn why(samples: &[Sample], stolen_permille: Option<u64>) -> Vec<String> {
+        let machine = |stolen_permille| MachineShare { stolen_permille, idle_permille: 500, others_permille: 300 };
+        Noise::of(samples, stolen_permille.map(machine)).expect("measured").why
     }
 
     #[test]
     fn a_job_that_had_the_machine_to_itself_is_quiet() {
-        let quiet = Noise::of(&samples(100_000_000, 100_000_000, 1_000_000, 2), Some(5)).expect("measured");
-        assert_eq!(quiet, Noise { grade: Grade::Quiet, why: Vec::new() });
+        assert_eq!(why(&samples(100_000_000, 100_000_000, 1_000_000, 2), Some(5)), Vec::<String>::new());
         assert_eq!(why(&samples(1_000, 1_000, 900, 5), None), Vec::<String>::new(), "too short to tell");
+    }
+
+    #[test]
+    fn a_machine_without_room_is_noisy_for_threads_too() {
+        let machine = MachineShare { stolen_permille: 0, idle_permille: 10, others_permille: 400 };
+        let noise = Noise::of(&samples(100_000_000, 300_000_000, 0, 900), Some(machine)).expect("measured");
+        assert_eq!(noise.grade, Grade::Noisy);
+        assert!(noise.why.contains(&"other programs used 40.0% of all CPU time and left none idle".to_owned()));
     }
 
     #[test]
@@ -110,6 +128,7 @@ mod tests {
     #[test]
     fn nothing_measured_is_no_verdict() {
         assert_eq!(Noise::of(&[Sample::default()], None), None);
-        assert_eq!(Noise::of(&[Sample::default()], Some(0)).map(|noise| noise.grade), Some(Grade::Quiet));
+        let quiet = Noise::of(&[Sample::default()], Some(MachineShare::default()));
+        assert_eq!(quiet, Some(Noise { grade: Grade::Quiet, why: Vec::new() }));
     }
 }
