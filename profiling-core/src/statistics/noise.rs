@@ -27,12 +27,10 @@ impl Noise {
         if queued.is_none() && switches.is_none() && machine.is_none() {
             return None;
         }
-        // The threads of a job that runs several at once take the CPUs from each other.
-        let alone = switches.is_none_or(|(_, cpu)| cpu <= wall + wall / 10);
-        // One that is woken may do so at any time.
+        // Threads of one job take the CPUs from each other.
         let single = samples.iter().all(|sample| sample.peak_threads == Some(1));
         let reasons = [
-            queued.filter(|_| alone).and_then(|queued| waited(queued, wall)),
+            queued.filter(|_| single).and_then(|queued| waited(queued, wall)),
             switches.filter(|_| single).and_then(|(switches, cpu)| lost(switches, cpu)),
             machine.and_then(|machine| stolen(machine.stolen_permille)),
             machine.and_then(crowded),
