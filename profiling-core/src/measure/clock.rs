@@ -6,8 +6,7 @@
 #[cfg(unix)]
 #[must_use]
 pub fn shared_ns() -> Option<u64> {
-    let time = super::cpu::read_clock(libc::CLOCK_MONOTONIC)?;
-    u64::try_from(time.as_nanos()).ok()
+    super::cpu::read_clock(libc::CLOCK_MONOTONIC).map(super::nanoseconds)
 }
 
 /// Nanoseconds since a moment that is the same for all processes; `None` where there is no such clock.

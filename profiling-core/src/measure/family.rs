@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::cpu::Usage;
+
 /// How long [`Family::settle`] waits for processes that an execution has started.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -30,6 +32,12 @@ impl FamilyUsage {
             user_ns: self.user_ns.saturating_sub(earlier.user_ns),
             system_ns: self.system_ns.saturating_sub(earlier.system_ns),
         }
+    }
+
+    /// Of the children that were waited for.
+    fn waited_for() -> Option<Self> {
+        let Usage { user_ns, system_ns, .. } = Usage::of_children()?;
+        Some(Self { cpu_ns: user_ns + system_ns, user_ns, system_ns })
     }
 
     #[cfg(target_os = "linux")]
@@ -100,7 +108,7 @@ impl Family {
     /// What must be read at once after an execution; the rest can wait for [`settle`](Self::settle).
     #[must_use]
     pub fn after() -> Option<FamilyAfter> {
-        Some(FamilyAfter { waited_for: os::waited_for()?, has_children: os::has_children() })
+        Some(FamilyAfter { waited_for: FamilyUsage::waited_for()?, has_children: os::has_children() })
     }
 
     /// What the child processes have used since. Where there were any after the execution, waits up to
@@ -134,7 +142,7 @@ mod os {
     use std::mem::MaybeUninit;
 
     use super::{Descendant, FamilyUsage};
-    use crate::measure::cpu::Usage;
+    use crate::measure::{cpu, nanoseconds};
 
     pub(super) fn has_children() -> bool {
         let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
@@ -144,18 +152,9 @@ mod os {
         unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) == 0 }
     }
 
-    pub(super) fn waited_for() -> Option<FamilyUsage> {
-        let usage = Usage::of_children()?;
-        Some(FamilyUsage {
-            cpu_ns: usage.user_ns + usage.system_ns,
-            user_ns: usage.user_ns,
-            system_ns: usage.system_ns,
-        })
-    }
-
     pub(super) fn usage(family: &[Descendant]) -> Option<FamilyUsage> {
         let own = family.iter().filter_map(|one| Stat::of(one.id)?.usage(one.id));
-        Some(own.fold(waited_for()?, FamilyUsage::plus))
+        Some(own.fold(FamilyUsage::waited_for()?, FamilyUsage::plus))
     }
 
     pub(super) fn descendants() -> Vec<Descendant> {
@@ -176,7 +175,7 @@ mod os {
     }
 
     pub(super) fn children(parent: u32) -> Vec<u32> {
-        listed_children(parent).unwrap_or_else(|| processes().filter(|&one| parent_of(one) == Some(parent)).collect())
+        listed_children(parent).unwrap_or_else(|| children_among_processes(parent))
     }
 
     /// As the kernel lists them for each thread; `None` where it was built without (`CONFIG_PROC_CHILDREN`).
@@ -196,14 +195,10 @@ mod os {
         listed.then_some(children)
     }
 
-    fn processes() -> impl Iterator<Item = u32> {
+    fn children_among_processes(parent: u32) -> Vec<u32> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-    }
-
-    fn parent_of(process: u32) -> Option<u32> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+        let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        processes.filter(|&process| Stat::of(process).is_some_and(|stat| stat.parent == parent)).collect()
     }
 
     /// What is read of `/proc/<pid>/stat`; times are in clock ticks.
@@ -211,6 +206,7 @@ mod os {
     struct Stat {
         name: String,
         ended: bool,
+        parent: u32,
         user: u64,
         system: u64,
         children: u64,
@@ -232,6 +228,7 @@ mod os {
             Some(Self {
                 name: name.to_owned(),
                 ended: matches!(*fields.first()?, "Z" | "X"),
+                parent: fields.get(1)?.parse().ok()?,
                 user: number(11)?,
                 system: number(12)?,
                 children: number(13)? + number(14)?,
@@ -269,18 +266,11 @@ mod os {
     /// The CPU clock of another process, which it keeps until somebody waits for it.
     fn cpu_clock(process: u32) -> Option<u64> {
         let mut clock = 0;
-        let mut time = MaybeUninit::<libc::timespec>::uninit();
         // SAFETY: `clock` is valid for a write of one `clockid_t`, which is all that the call does.
         if unsafe { libc::clock_getcpuclockid(i32::try_from(process).ok()?, &raw mut clock) } != 0 {
             return None;
         }
-        // SAFETY: `time` is valid for a write of one `timespec`, which is all that the call does.
-        if unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) } != 0 {
-            return None;
-        }
-        // SAFETY: the call succeeded, so it has written the whole `timespec`.
-        let time = unsafe { time.assume_init() };
-        Some(u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?)
+        cpu::read_clock(clock).map(nanoseconds)
     }
 
     #[cfg(test)]
@@ -294,6 +284,7 @@ mod os {
             let expected = Stat {
                 name: "a (b) c".to_owned(),
                 ended: true,
+                parent: 26_868,
                 user: 19,
                 system: 3,
                 children: 9,
@@ -308,10 +299,7 @@ mod os {
         fn both_ways_find_the_same_children() {
             let own = std::process::id();
             let mut child = std::process::Command::new("sleep").arg("10").spawn().expect("sleep is everywhere");
-            let found = [
-                listed_children(own).unwrap_or_else(|| vec![child.id()]),
-                processes().filter(|&one| parent_of(one) == Some(own)).collect(),
-            ];
+            let found = [listed_children(own).unwrap_or_else(|| vec![child.id()]), children_among_processes(own)];
             child.kill().and_then(|()| child.wait()).expect("it is a child");
             assert!(found.iter().all(|children| children.contains(&child.id())), "{found:?}");
         }
@@ -319,42 +307,7 @@ mod os {
 }
 
 /// Elsewhere, only children that were waited for are known.
-#[cfg(all(unix, not(target_os = "linux")))]
-mod os {
-    use super::{Descendant, FamilyUsage};
-    use crate::measure::cpu::Usage;
-
-    pub(super) fn has_children() -> bool {
-        false
-    }
-
-    pub(super) fn descendants() -> Vec<Descendant> {
-        Vec::new()
-    }
-
-    pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
-        Vec::new()
-    }
-
-    pub(super) fn children(_parent: u32) -> Vec<u32> {
-        Vec::new()
-    }
-
-    pub(super) fn waited_for() -> Option<FamilyUsage> {
-        let usage = Usage::of_children()?;
-        Some(FamilyUsage {
-            cpu_ns: usage.user_ns + usage.system_ns,
-            user_ns: usage.user_ns,
-            system_ns: usage.system_ns,
-        })
-    }
-
-    pub(super) fn usage(_family: &[Descendant]) -> Option<FamilyUsage> {
-        waited_for()
-    }
-}
-
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 mod os {
     use super::{Descendant, FamilyUsage};
 
@@ -374,11 +327,7 @@ mod os {
         Vec::new()
     }
 
-    pub(super) fn waited_for() -> Option<FamilyUsage> {
-        None
-    }
-
     pub(super) fn usage(_family: &[Descendant]) -> Option<FamilyUsage> {
-        None
+        FamilyUsage::waited_for()
     }
 }

@@ -9,18 +9,10 @@ pub fn cpu_ns() -> Option<u64> {
 
 #[cfg(unix)]
 mod os {
-    use std::mem::MaybeUninit;
+    use crate::measure::{cpu, nanoseconds};
 
     pub(super) fn cpu_ns() -> Option<u64> {
-        let mut time = MaybeUninit::<libc::timespec>::uninit();
-        // SAFETY: `time` is valid for a write of one `timespec`, which is all that the call does.
-        let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) };
-        if status != 0 {
-            return None;
-        }
-        // SAFETY: the call succeeded, so it has written the whole `timespec`.
-        let time = unsafe { time.assume_init() };
-        Some(u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?)
+        cpu::read_clock(libc::CLOCK_THREAD_CPUTIME_ID).map(nanoseconds)
     }
 }
 
