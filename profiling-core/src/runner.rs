@@ -17,7 +17,7 @@ use crate::job::{Case, Entry, Execution, Failure, Runtime};
 use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
-use crate::runtime_metrics::RuntimeWatch;
+use crate::runtime_metrics::{RuntimeWatch, polled};
 use crate::sample::Sample;
 use crate::stage::recorder;
 use crate::tangle::{JobProfile, ProfilingError};
@@ -69,8 +69,9 @@ impl CaseRunner {
         self.watch.iter_mut().for_each(|watch| watch.begin());
         let live_before = allocator::live_bytes();
         let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
+        let mut polled_ns = 0;
         let ended = catch_unwind(AssertUnwindSafe(|| match (entry, runtime) {
-            (Entry::Async { start, .. }, Some(runtime)) => runtime.block_on(start(execution)),
+            (Entry::Async { start, .. }, Some(runtime)) => runtime.block_on(polled(start(execution), &mut polled_ns)),
             (Entry::Async { .. }, None) => unreachable!("an async job is given its runtime by `new`"),
             (Entry::Sync(call), _) => call(execution),
         }));
@@ -82,7 +83,7 @@ impl CaseRunner {
         ended?;
         let mut sample = sample.ok_or_else(|| Failure("the job was not measured".to_owned()))?;
         sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
-        self.watch.iter_mut().for_each(|watch| watch.end());
+        self.watch.iter_mut().for_each(|watch| watch.end(polled_ns));
         Ok(sample)
     }
 

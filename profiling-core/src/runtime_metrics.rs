@@ -1,11 +1,13 @@
 //! What tokio's stable metrics tell of the runtime of an async job.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor, RuntimeMetrics};
 
 use crate::breakdown::RuntimeProfile;
-use crate::measure::nanoseconds;
+use crate::measure::{nanoseconds, ticks};
 use crate::statistics::Distribution;
 
 /// How long to wait for busy workers to park: what they do is counted only then.
@@ -49,12 +51,12 @@ impl RuntimeWatch {
         self.before = self.counters();
     }
 
-    /// Records the execution since then.
-    pub(crate) fn end(&mut self) {
+    /// Records the execution since then, whose own future was polled for so long.
+    pub(crate) fn end(&mut self, polled_ns: u64) {
         let (alive_tasks, queued) = (self.metrics.num_alive_tasks(), self.metrics.global_queue_depth());
         self.await_parked();
         let now = self.counters();
-        self.busy_ns.add(now.busy_ns.saturating_sub(self.before.busy_ns));
+        self.busy_ns.add(now.busy_ns.saturating_sub(self.before.busy_ns) + polled_ns);
         self.parks.add(now.parks.saturating_sub(self.before.parks));
         self.alive_tasks.add(alive_tasks as u64);
         self.global_queue_depth.add(queued as u64);
@@ -93,4 +95,19 @@ impl RuntimeWatch {
             std::thread::yield_now();
         }
     }
+}
+
+/// A future, and how long it is polled, which tokio doesn't count of the one that `block_on` waits for.
+pub(crate) async fn polled<F: Future>(future: F, polled_ns: &mut u64) -> F::Output {
+    let mut future = pin!(future);
+    let mut polled = 0;
+    let output = poll_fn(|context| {
+        let begin = ticks::read();
+        let poll = future.as_mut().poll(context);
+        polled += ticks::read().saturating_sub(begin);
+        poll
+    });
+    let output = output.await;
+    *polled_ns = ticks::estimated_ns(polled);
+    output
 }
