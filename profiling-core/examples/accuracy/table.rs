@@ -5,9 +5,12 @@ use std::hint::black_box;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use profiling_core::breakdown::StageProfile;
 use profiling_core::measure::{Meter, memory};
 use profiling_core::sample::Sample;
-use profiling_core::{AllocationSpan, CountingAllocator};
+use profiling_core::stage::Recording;
+use profiling_core::statistics::Summary;
+use profiling_core::{AllocationSpan, CountingAllocator, stage};
 use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
@@ -34,7 +37,7 @@ pub(crate) fn print() {
     }
     println!("| figure | work | truth | measured, median of {REPETITIONS} | largest error |");
     println!("|---|---|---:|---:|---:|");
-    let rows = [heap(), resident(), time(), transfers(), children()];
+    let rows = [heap(), resident(), time(), transfers(), children(), stages()];
     rows.into_iter().flatten().for_each(|row| row.print());
 }
 
@@ -204,6 +207,51 @@ fn children() -> Vec<Row> {
         row("a child process of 200 ms of CPU, waited for", measure(|s| s.cpu_ns, waits)),
         row("the same, not waited for", measure(|s| s.cpu_ns, leaves)),
     ]
+}
+
+fn stages() -> Vec<Row> {
+    const MS: u64 = 1_000_000;
+    let sleeps_too = || {
+        let _stage = stage!("stage");
+        std::thread::sleep(Duration::from_millis(20));
+        burn(Duration::from_millis(20));
+    };
+    let rare = || {
+        for call in 0..1_000 {
+            let _stage = stage!("stage");
+            if call == 999 {
+                burn(Duration::from_millis(2));
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("threads can be made");
+    let futures = || {
+        let work = || stage!("stage", async { burn(Duration::from_millis(1)) });
+        let spawned: Vec<_> = (0..100).map(|_| runtime.spawn(work())).collect();
+        for task in spawned {
+            runtime.block_on(task).expect("it ends");
+        }
+    };
+    let row =
+        |work: &str, truth, measured| Row { figure: "cpu_ns", work: work.to_owned(), truth, measured, unit: "ns" };
+    let cpu = |cpu: fn(Summary) -> u64| move |stage: &StageProfile| stage.cpu_ns.map(cpu);
+    vec![
+        row("a stage: 20 ms of CPU and 20 ms asleep", 20 * MS, recorded(cpu(|cpu| cpu.max), sleeps_too)),
+        row("a stage: 2 ms of CPU, after 999 calls of nothing", 2 * MS, recorded(cpu(|cpu| cpu.max), rare)),
+        row("a stage: 1 ms of CPU, 100 futures at once, the least", MS, recorded(cpu(|cpu| cpu.min), futures)),
+        row("the same, the median", MS, recorded(cpu(|cpu| cpu.p50), futures)),
+    ]
+}
+
+/// Does the work several times and returns one figure of its stage in each.
+fn recorded(figure: impl Fn(&StageProfile) -> Option<u64>, work: impl Fn()) -> Vec<u64> {
+    let once = |_| {
+        let recording = Recording::begin();
+        work();
+        let breakdown = recording.end();
+        figure(&breakdown.stages[0]).expect("this platform tells")
+    };
+    (0..REPETITIONS).map(once).collect()
 }
 
 fn child() -> Child {
