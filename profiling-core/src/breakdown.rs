@@ -27,7 +27,8 @@ pub struct Breakdown {
 
 /// What one stage costs per call, under one parent. All figures contain those of the stages within.
 ///
-/// Percentiles are at most 1.6 % above the true ones, never below; the other figures are exact.
+/// Percentiles are at most 1.6 % above the true ones, never below; the other figures are exact, but for those
+/// of `cpu_ns` where it was not read of all calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageProfile {
     /// The stage's name.
@@ -45,10 +46,13 @@ pub struct StageProfile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_ns: Option<Summary>,
     /// CPU time of the thread within the stage, in nanoseconds; of a future, of all threads while they
-    /// polled it. Over the calls for which it was read, see [`cpu_calls`](Self::cpu_calls).
+    /// polled it. Read of every call that was busy for 60 µs or more, unless it is a future whose polls are
+    /// many and short; of the shorter calls, those for which it was read stand for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ns: Option<Summary>,
-    /// The calls for which CPU time was read: all of them, or a part where they are too short to.
+    /// The calls for which CPU time was read: all of them, or a part where they are too short to. The
+    /// extremes of `cpu_ns` are of these; for the rest of it, each short one of them counts as often as
+    /// there are short calls for each that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_calls: Option<u64>,
     /// Heap memory that the thread requested within the stage; of a future, all threads while they polled
@@ -74,9 +78,9 @@ pub struct PayloadProfile {
 pub struct RuntimeProfile {
     /// Its worker threads.
     pub workers: u32,
-    /// How long all worker threads together were busy with tasks. The job's own future is none: it is
-    /// polled by the thread that waits for it. Absent for a current-thread runtime, whose count lacks what
-    /// was under way at the end.
+    /// How long all worker threads together were busy with tasks, and the thread that waits for the job's
+    /// own future with polling that. Absent for a current-thread runtime, whose count lacks what was under
+    /// way at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_ns: Option<Summary>,
     /// How often worker threads went to sleep for lack of work.

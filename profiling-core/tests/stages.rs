@@ -7,9 +7,12 @@ mod support;
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
+use std::ops::Range;
 use std::panic::catch_unwind;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +35,8 @@ fn main() -> ExitCode {
     serial::main(&[
         ("nothing_is_recorded_outside", nothing_is_recorded_outside),
         ("wall_time_is_the_clocks", wall_time_is_the_clocks),
+        ("nested_and_twice_at_once_on_threads", nested_and_twice_at_once_on_threads),
+        ("nested_and_twice_at_once_in_tasks", nested_and_twice_at_once_in_tasks),
         ("sync_stages_nest", sync_stages_nest),
         ("futures_wait_and_work", futures_wait_and_work),
         ("concurrent_futures_are_told_apart", concurrent_futures_are_told_apart),
@@ -45,6 +50,12 @@ fn main() -> ExitCode {
         ("short_calls_are_all_counted", short_calls_are_all_counted),
         #[cfg(unix)]
         ("every_long_call_has_its_cpu_time", every_long_call_has_its_cpu_time),
+        #[cfg(unix)]
+        ("rare_long_calls_are_among_many_short_ones", rare_long_calls_are_among_many_short_ones),
+        #[cfg(unix)]
+        ("many_futures_at_once_have_their_cpu_time", many_futures_at_once_have_their_cpu_time),
+        #[cfg(unix)]
+        ("a_long_poll_is_read_among_short_ones", a_long_poll_is_read_among_short_ones),
         ("attributes_work_everywhere", attributes_work_everywhere),
         ("payloads_have_sizes", payloads_have_sizes),
         ("a_case_has_what_its_samples_recorded", a_case_has_what_its_samples_recorded),
@@ -54,6 +65,7 @@ fn main() -> ExitCode {
 
 fn recorded<R>(work: impl FnOnce() -> R) -> Breakdown {
     let recording = Recording::begin();
+    BURNT_MORE.store(0, Relaxed);
     black_box(work());
     recording.end()
 }
@@ -68,23 +80,35 @@ fn sleep(ms: u64) {
     thread::sleep(Duration::from_millis(ms));
 }
 
+/// What [`burn`] has used in this recording above what it was to, in ns: a virtual machine that its host keeps
+/// waiting counts that as CPU time.
+static BURNT_MORE: AtomicU64 = AtomicU64::new(0);
+
 /// Uses so much of this thread's CPU time, however long that takes.
 fn burn(ms: u64) {
     let begin = Instant::now();
     let begin_cpu = cpu_ns();
-    let used =
-        || cpu_ns().zip(begin_cpu).map_or_else(|| begin.elapsed(), |(now, begin)| Duration::from_nanos(now - begin));
-    while used() < Duration::from_millis(ms) {}
+    let used = || cpu_ns().zip(begin_cpu).map_or_else(|| begin.elapsed(), |(now, begin)| nanos(now - begin));
+    let due = Duration::from_millis(ms);
+    let used = std::iter::repeat_with(used).find(|used| *used >= due).expect("time goes by");
+    let more = u64::try_from(used.abs_diff(due).as_nanos()).expect("not for centuries");
+    BURNT_MORE.fetch_add(more, Relaxed);
 }
 
-/// Never less than the truth, and CPU time no more than 2 ms above it; wall time as far as other processes
-/// want the machine's CPUs.
+/// What CPU time may be in ns where so many ms were used: a stage that begins soon after another makes do
+/// with an earlier reading, of 30 µs before at the most.
+fn near(cpu_ms: u64) -> Range<u64> {
+    (cpu_ms * MS).saturating_sub(30_000)..(cpu_ms + 2) * MS + BURNT_MORE.load(Relaxed)
+}
+
+/// Wall time is never less than the truth, and CPU time no more than 2 ms above it; wall time as far as other
+/// processes want the machine's CPUs.
 #[track_caller]
 fn expect(stage: &StageProfile, wall_ms: u64, cpu_ms: u64) {
     let (wall, cpu) = (stage.wall_ns.min, stage.cpu_ns.map(|cpu| cpu.min));
     assert!((wall_ms * MS..(wall_ms + LATE) * MS).contains(&wall), "{wall_ms} ms: {stage:#?}");
     #[cfg(unix)]
-    assert!(cpu.is_some_and(|cpu| (cpu_ms * MS..(cpu_ms + 2) * MS).contains(&cpu)), "{cpu_ms} ms: {stage:#?}");
+    assert!(cpu.is_some_and(|cpu| near(cpu_ms).contains(&cpu)), "{cpu_ms} ms: {stage:#?}");
     #[cfg(not(unix))]
     assert_eq!((cpu, cpu_ms - cpu_ms), (None, 0));
 }
@@ -131,6 +155,146 @@ fn wall_time_is_the_clocks() {
     }
 }
 
+/// What the test's own clock says that each stage took.
+#[derive(Default)]
+struct Clocked(Mutex<Vec<(&'static str, Duration)>>);
+
+impl Clocked {
+    fn stage<R>(&self, name: &'static str, work: impl FnOnce() -> R) -> R {
+        let begin = Instant::now();
+        let done = work();
+        self.note(name, begin);
+        done
+    }
+
+    async fn future<F: Future>(&self, name: &'static str, future: F) -> F::Output {
+        let begin = Instant::now();
+        let done = future.await;
+        self.note(name, begin);
+        done
+    }
+
+    fn note(&self, name: &'static str, begin: Instant) {
+        self.0.lock().expect("no panic").push((name, begin.elapsed()));
+    }
+
+    /// How far the stages' wall times are from that; of the calls of a stage, the extremes.
+    fn furthest(&self, breakdown: &Breakdown) -> Duration {
+        let clocked = self.0.lock().expect("no panic");
+        let apart = |stage: &StageProfile| {
+            let of_stage = || clocked.iter().filter(|(name, _)| *name == stage.name).map(|(_, took)| *took);
+            assert_eq!(of_stage().count() as u64, stage.calls, "{stage:#?}");
+            let shortest = of_stage().min().map_or(Duration::MAX, |took| took.abs_diff(nanos(stage.wall_ns.min)));
+            let longest = of_stage().max().map_or(Duration::MAX, |took| took.abs_diff(nanos(stage.wall_ns.max)));
+            shortest.max(longest)
+        };
+        breakdown.stages.iter().map(apart).max().expect("there are stages")
+    }
+}
+
+fn nanos(ns: u64) -> Duration {
+    Duration::from_nanos(ns)
+}
+
+/// Stages of `name, parent, calls, wall in ms, CPU in ms`. CPU time is right to 2 ms every time; wall time is at
+/// least what it has to be every time, and the clock's to 2 ms at the best of five, since the thread may lose
+/// its CPU between a reading of that and one of the stage's.
+fn expect_all(stages: &[(&str, Option<&str>, u64, u64, u64)], work: impl Fn(&Arc<Clocked>)) {
+    let attempt = |_| {
+        let clocked = Arc::default();
+        let breakdown = recorded(|| work(&clocked));
+        assert_eq!(breakdown.stages.len(), stages.len(), "{breakdown:#?}");
+        for &(name, parent, calls, wall_ms, cpu_ms) in stages {
+            let stage = find(&breakdown, name, parent);
+            assert_eq!(stage.calls, calls, "{stage:#?}");
+            expect(stage, wall_ms, cpu_ms);
+            #[cfg(unix)]
+            {
+                assert_eq!(stage.cpu_calls, Some(calls), "{stage:#?}");
+                assert!(stage.cpu_ns.is_some_and(|cpu| near(cpu_ms).contains(&cpu.max)), "{stage:#?}");
+            }
+            let busy = stage.busy_ns.map_or(cpu_ms * MS, |busy| busy.min);
+            assert!((cpu_ms * MS..(cpu_ms + LATE) * MS).contains(&busy), "{stage:#?}");
+        }
+        clocked.furthest(&breakdown)
+    };
+    let nearest = (0..5).map(attempt).min().expect("five");
+    assert!(nearest < Duration::from_millis(2), "{nearest:?}");
+}
+
+fn nested_and_twice_at_once_on_threads() {
+    #[profile_stage("inner")]
+    fn inner() {
+        sleep(20);
+        burn(20);
+    }
+    #[profile_stage("asleep")]
+    fn asleep() {
+        sleep(30);
+    }
+    let outer = |clocked: &Clocked| {
+        let _outer = stage!("outer");
+        sleep(10);
+        burn(10);
+        clocked.stage("inner", inner);
+        clocked.stage("asleep", asleep);
+    };
+    let stages = [("outer", None, 2, 90, 30), ("inner", Some("outer"), 2, 40, 20), ("asleep", Some("outer"), 2, 30, 0)];
+    expect_all(&stages, |clocked| {
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| clocked.stage("outer", || outer(clocked)));
+            }
+        });
+    });
+}
+
+fn nested_and_twice_at_once_in_tasks() {
+    /// A stage that is not async within one that is.
+    #[profile_stage("burns")]
+    fn burns(ms: u64) {
+        burn(ms);
+    }
+    async fn pause(ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    async fn outer(clocked: Arc<Clocked>) {
+        clocked.future("asleep", stage!("asleep", pause(30))).await;
+        let inner = async {
+            pause(20).await;
+            clocked.stage("burns", || burns(20));
+        };
+        // Two stages in one task.
+        tokio::join!(
+            clocked.future("inner", stage!("inner", inner)),
+            clocked.future("short", stage!("short", pause(10))),
+        );
+        burn(10);
+    }
+    let stages = [
+        ("outer", None, 2, 80, 30),
+        ("asleep", Some("outer"), 2, 30, 0),
+        ("inner", Some("outer"), 2, 40, 20),
+        ("burns", Some("inner"), 2, 20, 20),
+        ("short", Some("outer"), 2, 10, 0),
+    ];
+    let current_thread = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
+    for runtime in [runtime(), current_thread] {
+        expect_all(&stages, |clocked| {
+            runtime.block_on(async {
+                let spawn = || {
+                    let clocked = Arc::clone(clocked);
+                    let task =
+                        async move { clocked.future("outer", stage!("outer", outer(Arc::clone(&clocked)))).await };
+                    tokio::spawn(task)
+                };
+                let (one, other) = (spawn(), spawn());
+                one.await.and(other.await).expect("no panic");
+            });
+        });
+    }
+}
+
 fn sync_stages_nest() {
     let breakdown = recorded(|| {
         for _ in 0..3 {
@@ -154,7 +318,7 @@ fn sync_stages_nest() {
     assert_eq!(inner.calls, 6);
     assert!(inner.wall_ns.p90 >= 40 * MS && inner.wall_ns.min < 20 * MS, "{inner:#?}");
     let cpu = inner.cpu_ns.map_or(20 * MS, |cpu| cpu.max);
-    assert!((20 * MS..22 * MS).contains(&cpu), "{inner:#?}");
+    assert!(near(20).contains(&cpu), "{inner:#?}");
     expect(find(&breakdown, "inner", None), 30, 0);
 }
 
@@ -196,7 +360,7 @@ fn concurrent_futures_are_told_apart() {
     assert_eq!(twenty.calls, 2);
     expect(twenty, 20, 0);
     let cpu = twenty.cpu_ns.map_or(10 * MS, |cpu| cpu.max);
-    assert!((10 * MS..12 * MS).contains(&cpu), "{twenty:#?}");
+    assert!(near(10).contains(&cpu), "{twenty:#?}");
 }
 
 fn spawned_futures_keep_their_parent() {
@@ -260,7 +424,10 @@ fn a_panic_leaves_the_stage() {
         });
         assert!(panicked.is_err());
         let panicked = catch_unwind(|| {
-            let future = pin!(stage!("panics_too", async { panic!("for the test") }));
+            let future = pin!(stage!("panics_too", async {
+                burn(2);
+                panic!("for the test")
+            }));
             let _: Poll<()> = future.poll(&mut Context::from_waker(Waker::noop()));
         });
         assert!(panicked.is_err());
@@ -270,6 +437,8 @@ fn a_panic_leaves_the_stage() {
     for name in ["panics", "panics_too", "after"] {
         assert_eq!(find(&breakdown, name, None).calls, 1);
     }
+    #[cfg(unix)]
+    assert!(find(&breakdown, "panics_too", None).cpu_ns.is_some_and(|cpu| near(2).contains(&cpu.max)));
 }
 
 fn allocations_are_those_of_the_thread() {
@@ -404,12 +573,101 @@ fn every_long_call_has_its_cpu_time() {
             burn(1);
         }
     });
-    // A thread may have nothing in hand for the first of the futures that it takes over from another.
-    for (name, ms, least) in [("spawned", 2, 18), ("sync", 1, 20)] {
+    for (name, ms) in [("spawned", 2), ("sync", 1)] {
         let stage = find(&breakdown, name, None);
-        assert!(stage.calls == 20 && stage.cpu_calls.is_some_and(|calls| calls >= least), "{stage:#?}");
-        assert!(stage.cpu_ns.is_some_and(|cpu| cpu.min >= ms * MS && cpu.max < (ms + 2) * MS), "{stage:#?}");
+        assert_eq!((stage.calls, stage.cpu_calls), (20, Some(20)), "{stage:#?}");
+        assert!(
+            stage.cpu_ns.is_some_and(|cpu| near(ms).contains(&cpu.min) && near(ms).contains(&cpu.max)),
+            "{stage:#?}"
+        );
     }
+}
+
+/// The long ones are right, and the sum over all calls is.
+#[cfg(unix)]
+fn rare_long_calls_are_among_many_short_ones() {
+    const CALLS: u32 = 20_000;
+    let is_rare = |call| call % 1_000 == 999;
+    let breakdown = recorded(|| {
+        for call in 0..CALLS {
+            let _stage = stage!("works");
+            if is_rare(call) {
+                burn(2);
+            }
+        }
+        for call in 0..CALLS {
+            let _stage = stage!("sleeps");
+            if is_rare(call) {
+                sleep(2);
+            }
+        }
+    });
+    let used = |name| {
+        let stage = find(&breakdown, name, None);
+        assert!(stage.cpu_calls.is_some_and(|calls| calls >= 20), "{stage:#?}");
+        let cpu = stage.cpu_ns.expect("read");
+        assert!(cpu.p50 < 2_000, "{stage:#?}");
+        (cpu.max, cpu.mean * f64::from(CALLS) / 1e6)
+    };
+    let (longest, all) = used("works");
+    assert!(near(2).contains(&longest), "{longest}");
+    let more = BURNT_MORE.load(Relaxed) as f64 / 1e6;
+    assert!((39.4..60.0 + more).contains(&all), "{all}");
+    let (longest, all) = used("sleeps");
+    assert!(longest < MS && all < 10.0, "{longest} {all}");
+}
+
+#[cfg(unix)]
+fn many_futures_at_once_have_their_cpu_time() {
+    let current_thread = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
+    for runtime in [runtime(), current_thread] {
+        let breakdown = recorded(|| {
+            runtime.block_on(async {
+                let spawned: Vec<_> = (0..100).map(|_| tokio::spawn(stage!("spawned", works(1, 1)))).collect();
+                for spawned in spawned {
+                    spawned.await.expect("no panic");
+                }
+            });
+        });
+        for (name, parent) in [("spawned", None), ("works", Some("spawned"))] {
+            let stage = find(&breakdown, name, parent);
+            assert_eq!((stage.calls, stage.cpu_calls), (100, Some(100)), "{stage:#?}");
+            let cpu = stage.cpu_ns.expect("read");
+            assert!(near(1).contains(&cpu.min) && near(1).contains(&cpu.max), "{stage:#?}");
+        }
+    }
+}
+
+/// Is polled so often, and works for so many ms in the last but one.
+#[cfg(unix)]
+async fn polled_often(polls: u32, ms: u64) {
+    let mut poll = 0;
+    poll_fn(|_| {
+        poll += 1;
+        if poll + 1 == polls {
+            burn(ms);
+        }
+        if poll == polls { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[cfg(unix)]
+fn a_long_poll_is_read_among_short_ones() {
+    let breakdown = recorded(|| {
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut long = pin!(stage!("long", polled_often(100, 5)));
+        while long.as_mut().poll(context).is_pending() {}
+        // Of the second one nothing is known, and what is of the first doesn't stand for it.
+        for polls in [2, 1_000_000] {
+            let mut short = pin!(stage!("short", polled_often(polls, 0)));
+            while short.as_mut().poll(context).is_pending() {}
+        }
+    });
+    let long = find(&breakdown, "long", None);
+    assert!(long.cpu_ns.is_some_and(|cpu| near(5).contains(&cpu.min)), "{long:#?}");
+    let short = find(&breakdown, "short", None);
+    assert_eq!((short.calls, short.cpu_calls, short.cpu_ns), (2, None, None), "{short:#?}");
 }
 
 fn attributes_work_everywhere() {
@@ -452,6 +710,8 @@ fn a_case_has_what_its_samples_recorded() {
                 execution.start();
                 let burns = tokio::spawn(stage!("burns", async { burn(10) }));
                 burns.await.expect("no panic");
+                // No task of the runtime's, and yet a part of what it does.
+                burn(5);
                 record_payload("result", 7);
                 execution.stop();
                 drop(stage!("after"));
@@ -474,7 +734,7 @@ fn a_case_has_what_its_samples_recorded() {
     let runtime = breakdown.runtime.expect("an async job");
     assert_eq!(runtime.workers, 2);
     let busy = runtime.busy_ns.expect("it has threads");
-    assert!((10 * MS..(10 + LATE) * MS).contains(&busy.p50), "{busy:#?}");
+    assert!((15 * MS..(15 + LATE) * MS).contains(&busy.min), "{busy:#?}");
     assert_eq!(runtime.alive_tasks.map(|tasks| tasks.max), Some(0));
 }
 

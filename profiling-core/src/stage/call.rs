@@ -3,19 +3,23 @@
 #[cfg(feature = "tracing")]
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::cpu::{CpuReading, LONG};
 use super::lane::{self, ABSENT};
 use super::recorder;
 #[cfg(feature = "tracing")]
 use super::store::NOT_RECORDED;
 use super::store::Record;
-use crate::measure::{allocator, thread, ticks};
+use crate::measure::{allocator, ticks};
 
 /// What the thread's clocks and counters show at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     ticks: u64,
-    cpu_ns: u64,
+    /// At that moment or shortly before.
+    cpu: CpuReading,
     allocated: u64,
+    /// Whether the CPU clock is read again at the end, however soon that comes.
+    with_cpu: bool,
 }
 
 /// What the thread has used since a reading; what was not measured is [`ABSENT`].
@@ -27,44 +31,34 @@ pub(super) struct Spent {
 }
 
 impl Reading {
-    pub(super) const NONE: Self = Self { ticks: 0, cpu_ns: ABSENT, allocated: ABSENT };
+    pub(super) const NONE: Self = Self { ticks: 0, cpu: CpuReading::NONE, allocated: ABSENT, with_cpu: false };
 
     pub(super) fn has_cpu(&self) -> bool {
-        self.cpu_ns != ABSENT
+        self.with_cpu
     }
 
     /// The clock comes last.
     #[inline]
     pub(super) fn now(with_cpu: bool) -> Self {
-        let cpu_ns = if with_cpu { cpu_ns() } else { ABSENT };
         let allocated = allocated();
-        Self { cpu_ns, allocated, ticks: ticks::read() }
+        if !with_cpu {
+            let ticks = ticks::read();
+            if let Some(cpu) = CpuReading::last(ticks) {
+                return Self { ticks, cpu, allocated, with_cpu };
+            }
+        }
+        let cpu = CpuReading::now();
+        Self { ticks: cpu.ticks, cpu, allocated, with_cpu }
     }
 
-    /// The clock comes first.
+    /// The clock comes first. CPU time is read where as many ticks have gone by, or where it was to be.
     #[inline]
-    pub(super) fn spent(&self) -> Spent {
+    pub(super) fn spent(&self, long: u64) -> Spent {
         let ticks = ticks::read().saturating_sub(self.ticks);
         let allocated = difference(allocated(), self.allocated);
-        let cpu_ns = if self.cpu_ns == ABSENT { ABSENT } else { self.cpu_spent(ticks) };
+        let cpu_ns = if self.with_cpu || ticks >= long { self.cpu.spent(self.ticks, ticks) } else { ABSENT };
         Spent { ticks, cpu_ns, allocated }
     }
-
-    /// Reading the clock takes CPU time itself, which is more than a short stage takes of anything.
-    #[cold]
-    #[inline(never)]
-    fn cpu_spent(&self, ticks: u64) -> u64 {
-        match difference(cpu_ns(), self.cpu_ns) {
-            ABSENT => ABSENT,
-            spent => spent.min(ticks::estimated_ns(ticks)),
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn cpu_ns() -> u64 {
-    thread::cpu_ns().unwrap_or(ABSENT)
 }
 
 #[inline]
@@ -81,12 +75,13 @@ fn sum(one: u64, other: u64) -> u64 {
     if one == ABSENT || other == ABSENT { ABSENT } else { one.saturating_add(other) }
 }
 
+/// A poll that takes as many ticks or more has its CPU time read; and so has every one after as many ticks
+/// in which it was not. That leaves less than [`LONG`] unread.
+const LONG_POLL: u64 = LONG / 2;
 /// Polls after which a future is judged by their length.
 const TRIAL: u64 = 16;
 /// Polls shorter than this, in ticks, on average are too short to read the CPU clock around them.
 const SHORT: u64 = 15_000;
-/// The ticks that may go by before the CPU clock is read for the first time: 15 to 60 µs.
-const MOST_UNREAD: u64 = 60_000;
 
 /// One call of a stage that is entered again and again, on whatever threads: a future, or a span.
 #[derive(Debug, Clone, Copy)]
@@ -99,11 +94,12 @@ pub(crate) struct Call {
     entered: u64,
     first: u64,
     last: u64,
+    /// CPU time as far as it was read.
     spent: Spent,
-    /// Whether the CPU clock is read whenever it is entered.
-    reads: bool,
-    /// The ticks that went by before it was.
+    /// The ticks in which CPU time was not.
     unread: u64,
+    /// Whether CPU time is read even of a short call.
+    sampled: bool,
 }
 
 /// Within a [`Call`], on one thread.
@@ -120,7 +116,7 @@ impl Call {
 
     pub(super) const fn new(epoch: u32, name: u8, parent: u8) -> Self {
         let spent = Spent { ticks: 0, cpu_ns: 0, allocated: 0 };
-        Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent, reads: false, unread: 0 }
+        Self { epoch, name, parent, entered: 0, first: 0, last: 0, spent, unread: 0, sampled: false }
     }
 
     /// A call of the stage of that name, in the thread's innermost one.
@@ -158,42 +154,48 @@ impl Call {
         if !self.is_recorded() {
             return None;
         }
-        let previous = if self.reads || self.spent.cpu_ns == ABSENT {
-            lane::enter(self.name, self.epoch)
-        } else {
-            let (previous, affordable) = lane::begin(self.name, self.epoch);
-            self.reads = affordable;
+        let previous = if self.first == 0 {
+            let (previous, sampled) = lane::begin(self.name, self.epoch);
+            self.sampled = sampled;
             previous
+        } else {
+            lane::enter(self.name, self.epoch)
         };
-        let reading = Reading::now(self.reads && self.spent.cpu_ns != ABSENT);
+        let reading = Reading::now(self.reads());
         if self.first == 0 {
             self.first = reading.ticks;
         }
         Some(Inside { epoch: self.epoch, previous, reading })
     }
 
+    /// Whether CPU time is read whenever it is entered.
+    fn reads(&self) -> bool {
+        let are_short = self.entered >= TRIAL && self.spent.ticks / self.entered < SHORT;
+        (self.sampled || self.unread >= LONG_POLL) && !are_short
+    }
+
     /// Ends what `enter` began, on the same thread.
     pub(crate) fn leave(&mut self, inside: &Inside) {
-        let spent = inside.reading.spent();
-        lane::leave_earning(inside.previous, inside.epoch, self.name, spent.ticks);
+        let spent = inside.reading.spent(LONG_POLL);
+        lane::leave(inside.previous, inside.epoch);
         self.last = self.last.max(inside.reading.ticks + spent.ticks);
         self.entered += 1;
         self.spent.ticks += spent.ticks;
         self.spent.allocated = sum(self.spent.allocated, spent.allocated);
-        if self.reads {
-            self.spent.cpu_ns = sum(self.spent.cpu_ns, spent.cpu_ns);
-        } else {
+        if spent.cpu_ns == ABSENT {
             self.unread += spent.ticks;
-        }
-        let are_short = self.entered >= TRIAL && self.spent.ticks / self.entered < SHORT;
-        if are_short || self.unread > MOST_UNREAD {
-            self.spent.cpu_ns = ABSENT;
+        } else {
+            self.spent.cpu_ns += spent.cpu_ns;
         }
     }
 
-    /// CPU time, where it was read but for a moment at the beginning, for which the wall time stands.
+    /// CPU time, where it was read but for so little, 2 % or less than [`LONG`], that the wall time may stand
+    /// for it.
     fn cpu_ns(&self) -> u64 {
-        if !self.reads || self.spent.cpu_ns == ABSENT {
+        let busy = self.spent.ticks;
+        // Of the short ones, those that were chosen beforehand.
+        let is_read = self.sampled || busy >= LONG;
+        if !is_read || self.unread >= busy || self.unread >= LONG.max(busy / 50) {
             return ABSENT;
         }
         self.spent.cpu_ns + ticks::estimated_ns(self.unread)

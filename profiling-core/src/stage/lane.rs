@@ -3,8 +3,9 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
+use super::cpu::LONG;
 use super::store::{self, NAMES, Record, Store};
 
 /// Threads that have a lane at once. Any further ones record under the store's lock.
@@ -14,11 +15,11 @@ const LENGTH: usize = 128;
 /// In place of a figure that was not measured.
 pub(super) const ABSENT: u64 = u64::MAX;
 
-/// The wall time, in ticks, that earns a stage one reading of the thread's CPU clock: 15 to 60 µs.
-const TOKEN: u32 = 60_000;
+/// The time, in ticks, that earns a stage a call that has its CPU time read though it is short. A long one
+/// has it read anyway, and earns no more than it may have spent.
+const TOKEN: u64 = LONG;
 /// What a stage has in hand at the beginning of an execution, and at the most.
-const FIRST_TOKENS: u32 = 4 * TOKEN;
-const MOST_TOKENS: u32 = 64 * TOKEN;
+const MOST_TOKENS: u64 = 4 * TOKEN;
 
 /// The calls that a thread has recorded and the store has not taken yet.
 struct Lane {
@@ -27,8 +28,8 @@ struct Lane {
     head: AtomicUsize,
     /// The number of calls ever taken; written under the store's lock.
     tail: AtomicUsize,
-    /// By name, what may be spent on readings of the CPU clock.
-    credit: [AtomicU32; NAMES],
+    /// By name, what may be spent on readings of the CPU clock around short calls.
+    credit: [AtomicU64; NAMES],
     calls: [Slot; LENGTH],
 }
 
@@ -63,7 +64,7 @@ impl Lane {
             claimed: AtomicBool::new(false),
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
-            credit: [const { AtomicU32::new(0) }; NAMES],
+            credit: [const { AtomicU64::new(0) }; NAMES],
             calls: [const { Slot([const { AtomicU64::new(0) }; 5]) }; LENGTH],
         }
     }
@@ -118,8 +119,8 @@ impl Lane {
     #[inline]
     fn earn(&self, name: u8, ticks: u64) {
         let credit = &self.credit[usize::from(name) % NAMES];
-        let earned = u64::from(credit.load(Relaxed)) + ticks.min(u64::from(MOST_TOKENS));
-        credit.store(u32::try_from(earned).map_or(MOST_TOKENS, |earned| earned.min(MOST_TOKENS)), Relaxed);
+        let earned = credit.load(Relaxed) + ticks.min(TOKEN);
+        credit.store(earned.min(MOST_TOKENS), Relaxed);
     }
 }
 
@@ -143,7 +144,7 @@ impl Thread {
             self.lane.set(Lane::claim());
         }
         if let Some(lane) = self.lane.get() {
-            lane.credit.iter().for_each(|credit| credit.store(FIRST_TOKENS, Relaxed));
+            lane.credit.iter().for_each(|credit| credit.store(MOST_TOKENS, Relaxed));
         }
     }
 }
@@ -163,8 +164,8 @@ pub(super) fn prepare() {
     let _ = THREAD.try_with(|thread| thread.reset(0));
 }
 
-/// Makes a stage the thread's innermost. Returns the one that was, and whether the call may read the CPU
-/// clock.
+/// Makes a stage the thread's innermost. Returns the one that was, and whether the call's CPU time is read
+/// though it should be short.
 #[inline]
 pub(super) fn begin(name: u8, epoch: u32) -> (u8, bool) {
     let entered = THREAD.try_with(|thread| {
@@ -196,15 +197,10 @@ pub(super) fn current(epoch: u32) -> u8 {
 
 /// Leaves a stage as [`leave`] does, whose call is nothing yet: what [`begin`] has spent is there again.
 pub(super) fn take_back(previous: u8, name: u8, epoch: u32) {
-    leave_earning(previous, epoch, name, u64::from(TOKEN));
-}
-
-/// Leaves a stage as [`leave`] does, and credits it with its time.
-pub(super) fn leave_earning(previous: u8, epoch: u32, name: u8, ticks: u64) {
     leave(previous, epoch);
     let _ = THREAD.try_with(|thread| {
         if let Some(lane) = thread.lane.get() {
-            lane.earn(name, ticks);
+            lane.earn(name, TOKEN);
         }
     });
 }
@@ -248,10 +244,7 @@ impl Thread {
     #[inline]
     fn record(&self, record: &Record) -> bool {
         let Some(lane) = self.lane.get() else { return false };
-        // A future has earned after each poll.
-        if record.busy == ABSENT {
-            lane.earn(record.name, record.wall);
-        }
+        lane.earn(record.name, record.used());
         lane.push(record);
         true
     }

@@ -26,16 +26,22 @@
 //! - The figures of a stage contain those of the stages within. Its *parent* is the stage that was entered
 //!   last on the thread and not left yet; of an instrumented future, the one in which it was
 //!   instrumented.
-//! - Wall time and allocations are measured of every call. CPU time takes a system call to read, and so is
-//!   read for as many calls as that adds a few percent to: for the first four of an execution on each
-//!   thread, for every call of a stage whose calls take 60 µs and more, and for some where they are
-//!   shorter (`cpu_calls` says of how many; which ones doesn't depend on their own length). Of a future
-//!   whose polls are many and short, it is not read. It is never more than the wall time.
+//! - Wall time and allocations are measured of every call.
+//! - CPU time takes a system call to read. It is read of every call that takes 60 µs or more; of a future, of
+//!   every poll that does, and of the shorter ones where they come to as much. Where a stage begins soon after
+//!   the thread's CPU clock was read, that reading is made do with: the figure is wrong by 30 µs at the most,
+//!   and by less than one as a rule.
+//! - Of shorter calls it is read of the first four of an execution on each thread, and of one in so many that
+//!   it adds a few percent; which ones doesn't depend on their own length. They stand for all short calls, in
+//!   the mean, the deviation and the percentiles. `cpu_calls` says how many calls were read in all.
+//! - Of a future whose polls are many and short, it is not read. It is never more than the wall time.
 //! - Memory is constant in the number of calls: 127 names and 128 pairs of a stage and its parent have
 //!   room. Calls beyond are counted in `stage_calls_not_recorded`.
 
 #[cfg(feature = "profiling")]
 mod call;
+#[cfg(feature = "profiling")]
+mod cpu;
 #[cfg(feature = "profiling")]
 mod lane;
 #[cfg(not(feature = "profiling"))]

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::call::{Call, Inside, Reading, Until};
+use super::cpu::LONG;
 use super::lane::{self, ABSENT};
 use super::recorder;
 use super::store::{NOT_RECORDED, Record};
@@ -94,7 +95,7 @@ impl Stage {
 
     #[inline(never)]
     fn leave(&self) {
-        let spent = self.reading.spent();
+        let spent = self.reading.spent(LONG);
         if recorder::epoch() != self.epoch {
             return lane::leave(self.parent, self.epoch);
         }

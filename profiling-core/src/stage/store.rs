@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::cpu::LONG;
 use super::lane::ABSENT;
 use crate::breakdown::{Breakdown, PayloadProfile, StageProfile};
 use crate::measure::ticks;
@@ -53,7 +54,11 @@ struct Node {
     parent: u8,
     wall: Distribution,
     busy: Distribution,
-    cpu_ns: Distribution,
+    /// Of the short calls, those whose CPU time was read stand for all.
+    short_cpu_ns: Distribution,
+    /// Of the others, all have it read that can.
+    long_cpu_ns: Distribution,
+    long_calls: u64,
     allocated: Distribution,
 }
 
@@ -86,6 +91,12 @@ pub(super) fn number_of(name: &'static str) -> Option<u8> {
 }
 
 impl Record {
+    /// The ticks in which the call may have used the CPU: of a future, those that it was polled in.
+    #[inline]
+    pub(super) fn used(&self) -> u64 {
+        if self.busy == ABSENT { self.wall } else { self.busy }
+    }
+
     /// Everything but the figures in one word.
     #[inline]
     pub(super) fn key(&self) -> u64 {
@@ -151,9 +162,7 @@ impl Store {
     pub(super) fn clear(&mut self) {
         for node in &mut self.nodes[..self.used] {
             self.index[usize::from(node.parent) % NAMES][usize::from(node.name) % NAMES] = 0;
-            [&mut node.wall, &mut node.busy, &mut node.cpu_ns, &mut node.allocated]
-                .into_iter()
-                .for_each(Distribution::clear);
+            node.clear();
         }
         for payload in &mut self.payloads[..self.payloads_used] {
             payload.name = None;
@@ -183,14 +192,26 @@ impl Store {
 impl Node {
     const fn new() -> Self {
         const EMPTY: Distribution = Distribution::new();
-        Self { name: 0, parent: 0, wall: EMPTY, busy: EMPTY, cpu_ns: EMPTY, allocated: EMPTY }
+        Self {
+            name: 0,
+            parent: 0,
+            wall: EMPTY,
+            busy: EMPTY,
+            short_cpu_ns: EMPTY,
+            long_cpu_ns: EMPTY,
+            long_calls: 0,
+            allocated: EMPTY,
+        }
     }
 
     #[inline]
     fn add(&mut self, record: &Record) {
+        let is_long = record.used() >= LONG;
+        self.long_calls += u64::from(is_long);
+        let cpu_ns = if is_long { &mut self.long_cpu_ns } else { &mut self.short_cpu_ns };
         self.wall.add(record.wall);
         for (figure, distribution) in
-            [(record.busy, &mut self.busy), (record.cpu_ns, &mut self.cpu_ns), (record.allocated, &mut self.allocated)]
+            [(record.busy, &mut self.busy), (record.cpu_ns, cpu_ns), (record.allocated, &mut self.allocated)]
         {
             if figure != ABSENT {
                 distribution.add(figure);
@@ -198,17 +219,28 @@ impl Node {
         }
     }
 
+    fn clear(&mut self) {
+        self.long_calls = 0;
+        [&mut self.wall, &mut self.busy, &mut self.short_cpu_ns, &mut self.long_cpu_ns, &mut self.allocated]
+            .into_iter()
+            .for_each(Distribution::clear);
+    }
+
     fn profile(&self, names: &[Option<&'static str>; NAMES], unit: f64) -> Option<StageProfile> {
         let name = |number: u8| names[usize::from(number) % NAMES].map(str::to_owned);
         let calls = self.wall.count();
+        let cpu = [(&self.short_cpu_ns, calls - self.long_calls), (&self.long_cpu_ns, self.long_calls)];
+        // Without any long one, the short ones don't tell what calls cost.
+        let is_told = self.long_calls == 0 || self.long_cpu_ns.count() > 0;
+        let cpu_calls = cpu.iter().map(|(read, _)| read.count()).sum();
         Some(StageProfile {
             name: name(self.name)?,
             parent: name(self.parent),
             calls,
             wall_ns: self.wall.summary(unit)?,
             busy_ns: self.busy.summary(unit),
-            cpu_ns: self.cpu_ns.summary(1.0),
-            cpu_calls: Some(self.cpu_ns.count()).filter(|&count| count > 0),
+            cpu_ns: Distribution::summary_of_strata(&cpu).filter(|_| is_told),
+            cpu_calls: Some(cpu_calls).filter(|&count| count > 0 && is_told),
             // What some of the calls could not count, the others don't tell.
             allocated_bytes: self.allocated.summary(1.0).filter(|_| self.allocated.count() == calls),
         })

@@ -55,37 +55,66 @@ impl Distribution {
     /// The summary, each figure times `unit`; `None` without values. Percentiles are by the nearest rank
     /// and at most 1.6 % above the value of that rank, never below it; all else is exact.
     pub(crate) fn summary(&self, unit: f64) -> Option<Summary> {
-        if self.count == 0 {
-            return None;
-        }
-        let scale = |value: u64| scaled(value, unit);
-        let percentile = |permille: u64| scale(self.percentile(permille));
-        let count = self.count as f64;
-        let variance = (self.squares - self.sum * self.sum / count).max(0.0) / (count - 1.0).max(1.0);
-        Some(Summary {
-            min: scale(self.min),
-            mean: self.sum / count * unit,
-            std_dev: variance.sqrt() * unit,
-            p50: percentile(500),
-            p90: percentile(900),
-            p95: percentile(950),
-            p99: percentile(990),
-            p999: percentile(999),
-            max: scale(self.max),
-        })
+        summary(&[Stratum { of: self, weight: 1.0 }], unit)
     }
 
-    /// The largest value of the bucket that holds the value of this rank, as far as one was seen.
-    fn percentile(&self, permille: u64) -> u64 {
-        let total: u64 = self.buckets.iter().map(|&count| u64::from(count)).sum();
-        let rank = (u128::from(total) * u128::from(permille)).div_ceil(1000).max(1);
-        let mut below: u128 = 0;
-        let bucket = self.buckets.iter().position(|&count| {
-            below += u128::from(count);
-            below >= rank
-        });
-        bucket.map_or(self.max, largest_of).clamp(self.min, self.max)
+    /// The summary of values of which a part is there: of each stratum, those that stand for so many. Mean,
+    /// deviation and percentiles are the stratified estimates (Cochran, *Sampling Techniques*, chapter 5),
+    /// in which a value counts as often as there are values that it stands for; the extremes are those of
+    /// the values that are there. A stratum of which there is none is left out.
+    pub(crate) fn summary_of_strata(strata: &[(&Self, u64)]) -> Option<Summary> {
+        let there = strata.iter().filter(|(of, _)| of.count > 0);
+        // At least its own values, whatever else there is.
+        let weight = |of: &Self, population: u64| population.max(of.count) as f64 / of.count as f64;
+        let strata: Vec<_> = there.map(|&(of, population)| Stratum { of, weight: weight(of, population) }).collect();
+        summary(&strata, 1.0)
     }
+}
+
+/// Values, and how many each of them stands for.
+struct Stratum<'a> {
+    of: &'a Distribution,
+    weight: f64,
+}
+
+fn summary(strata: &[Stratum<'_>], unit: f64) -> Option<Summary> {
+    let sum = |of: fn(&Distribution) -> f64| strata.iter().map(|stratum| of(stratum.of) * stratum.weight).sum::<f64>();
+    let count = sum(|of| of.count as f64);
+    if count < 1.0 {
+        return None;
+    }
+    let (total, squares) = (sum(|of| of.sum), sum(|of| of.squares));
+    let variance = (squares - total * total / count).max(0.0) / (count - 1.0).max(1.0);
+    let min = strata.iter().filter(|stratum| stratum.of.count > 0).map(|stratum| stratum.of.min).min()?;
+    let max = strata.iter().map(|stratum| stratum.of.max).max()?;
+    let percentile = |permille: u64| scaled(percentile(strata, permille).clamp(min, max), unit);
+    Some(Summary {
+        min: scaled(min, unit),
+        mean: total / count * unit,
+        std_dev: variance.sqrt() * unit,
+        p50: percentile(500),
+        p90: percentile(900),
+        p95: percentile(950),
+        p99: percentile(990),
+        p999: percentile(999),
+        max: scaled(max, unit),
+    })
+}
+
+/// The largest value of the bucket that holds the value of this rank.
+fn percentile(strata: &[Stratum<'_>], permille: u64) -> u64 {
+    let in_bucket = |bucket: usize| {
+        strata.iter().map(|stratum| f64::from(stratum.of.buckets[bucket]) * stratum.weight).sum::<f64>()
+    };
+    let total: f64 = (0..BUCKETS).map(in_bucket).sum();
+    // Whole values but for the rounding of weights.
+    let rank = (total * permille as f64 / 1000.0 - 1e-6).ceil().max(1.0) - 1e-6;
+    let mut below = 0.0;
+    let bucket = (0..BUCKETS).find(|&bucket| {
+        below += in_bucket(bucket);
+        below >= rank
+    });
+    bucket.map_or(u64::MAX, largest_of)
 }
 
 /// A value in another unit, rounded to the nearest.
@@ -166,7 +195,31 @@ mod tests {
         assert_eq!((summary.min, summary.max), (1 << 60, u64::MAX));
     }
 
+    #[test]
+    fn strata_that_are_all_there_weigh_the_same() {
+        let (short, long, none) = (distribution(&[10, 30, 20]), distribution(&[1_000]), distribution(&[]));
+        let strata = Distribution::summary_of_strata(&[(&short, 3), (&long, 1), (&none, 7)]);
+        assert_eq!(strata, distribution(&[10, 20, 30, 1_000]).summary(1.0));
+        assert_eq!(Distribution::summary_of_strata(&[(&none, 7)]), None);
+    }
+
     proptest! {
+        #[test]
+        fn a_value_counts_as_often_as_there_are_that_it_stands_for(
+            short in prop::collection::vec(0..1_000_u64, 1..30), times in 1..50_usize,
+            long in prop::collection::vec(1_000..1_u64 << 40, 0..30),
+        ) {
+            let all: Vec<u64> = short.iter().flat_map(|&value| vec![value; times]).chain(long.clone()).collect();
+            let population = (short.len() * times) as u64;
+            let (sampled, complete) = (distribution(&short), distribution(&long));
+            let strata = Distribution::summary_of_strata(&[(&sampled, population), (&complete, long.len() as u64)]);
+            let (strata, exact) = (strata.expect("values"), distribution(&all).summary(1.0).expect("values"));
+            prop_assert!((strata.mean - exact.mean).abs() <= exact.mean * 1e-9);
+            prop_assert!((strata.std_dev - exact.std_dev).abs() <= exact.mean * 1e-5 + 1e-9);
+            let figures = |of: &Summary| [of.min, of.p50, of.p90, of.p95, of.p99, of.p999, of.max];
+            prop_assert_eq!(figures(&strata), figures(&exact));
+        }
+
         #[test]
         fn buckets_are_in_order_and_narrow(value in 0..1_u64 << MOST_BITS) {
             let bucket = bucket_of(value);
