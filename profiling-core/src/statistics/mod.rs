@@ -1,14 +1,18 @@
 //! Pure functions from samples to summaries.
 
+pub mod comparison;
 #[cfg(feature = "profiling")]
 mod distribution;
 mod growth;
 mod noise;
+mod normal;
+mod percentile;
 mod summary;
 
 #[cfg(feature = "profiling")]
 pub(crate) use distribution::Distribution;
 pub use growth::Growth;
+pub use percentile::{Interval, Percentile};
 pub use summary::{Figure, Summary};
 
 use crate::profile::Figures;

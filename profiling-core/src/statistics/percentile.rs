@@ -1,0 +1,271 @@
+//! Percentiles of samples, and how sure they are.
+
+use serde::{Deserialize, Serialize};
+
+/// What an interval covers, at least.
+const CONFIDENCE: f64 = 0.95;
+/// An interval that covers more is too wide to be called one of 95%.
+const TOO_SURE: f64 = 0.99;
+/// Probabilities below this share of the largest one don't count.
+const NEGLIGIBLE: f64 = 1e-17;
+
+/// A percentile that a [`Summary`](super::Summary) has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// The 90th.
+    P90,
+    /// The 95th.
+    P95,
+    /// The 99th.
+    P99,
+    /// The 99.9th.
+    P999,
+}
+
+/// Two values that contain an unknown one with a confidence of 95%; `[low, high]` in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[T; 2]", into = "[T; 2]")]
+#[serde(bound(serialize = "T: Serialize + Clone", deserialize = "T: Deserialize<'de>"))]
+pub struct Interval<T = u64> {
+    /// The lower end.
+    pub low: T,
+    /// The upper end.
+    pub high: T,
+}
+
+impl<T> From<[T; 2]> for Interval<T> {
+    fn from([low, high]: [T; 2]) -> Self {
+        Self { low, high }
+    }
+}
+
+impl<T> From<Interval<T>> for [T; 2] {
+    fn from(Interval { low, high }: Interval<T>) -> Self {
+        [low, high]
+    }
+}
+
+impl Percentile {
+    /// All of them, the smallest first.
+    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P999];
+
+    /// Its name in profiles.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::P999 => "p999",
+        }
+    }
+
+    /// The share of values below it, in thousandths.
+    #[must_use]
+    pub fn permille(self) -> usize {
+        match self {
+            Self::P50 => 500,
+            Self::P90 => 900,
+            Self::P95 => 950,
+            Self::P99 => 990,
+            Self::P999 => 999,
+        }
+    }
+
+    /// The fewest samples that support it, which is when two of them are a 95% interval of it: with fewer,
+    /// the true percentile lies above the largest sample in more than 5 of 100 runs.
+    ///
+    /// ```
+    /// use profiling_core::statistics::Percentile;
+    ///
+    /// let fewest = Percentile::ALL.map(Percentile::fewest_samples);
+    /// assert_eq!(fewest, [6, 29, 59, 299, 2995]);
+    /// ```
+    #[must_use]
+    pub fn fewest_samples(self) -> usize {
+        match self {
+            Self::P50 => 6,
+            Self::P90 => 29,
+            Self::P95 => 59,
+            Self::P99 => 299,
+            Self::P999 => 2995,
+        }
+    }
+
+    /// The percentile of sorted samples by the nearest rank; `None` without samples.
+    #[must_use]
+    pub fn of<T: Copy>(self, sorted: &[T]) -> Option<T> {
+        let rank = (sorted.len() * self.permille()).div_ceil(1000);
+        sorted.get(rank.saturating_sub(1)).copied()
+    }
+
+    /// The interval of sorted samples; `None` where they don't support the percentile.
+    ///
+    /// Both ends are samples, whatever distribution they are from: the number of samples below a percentile
+    /// is binomial (David and Nagaraja, "Order Statistics", 2003, section 7.1). Of all pairs of ranks with
+    /// at least 95%, these are the closest to each other. Equal samples make an interval cover more.
+    ///
+    /// ```
+    /// use profiling_core::statistics::Percentile;
+    ///
+    /// let sorted = [11, 12, 13, 14, 15, 16, 17, 18, 19, 30];
+    /// assert_eq!(Percentile::P50.interval(&sorted).map(<[i32; 2]>::from), Some([12, 19]));
+    /// assert_eq!(Percentile::P95.interval(&sorted), None);
+    /// ```
+    #[must_use]
+    pub fn interval<T: Copy>(self, sorted: &[T]) -> Option<Interval<T>> {
+        Some(self.ranks(sorted.len())?.of(sorted))
+    }
+
+    /// Where the interval's ends lie among so many samples.
+    pub(super) fn ranks(self, samples: usize) -> Option<Ranks> {
+        if samples < self.fewest_samples() {
+            return None;
+        }
+        let (ranks, covered) = narrowest(samples, self.permille() as f64 / 1000.0)?;
+        (covered <= TOO_SURE).then_some(ranks)
+    }
+}
+
+/// The ends of an interval among sorted samples, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ranks {
+    low: usize,
+    high: usize,
+}
+
+impl Ranks {
+    pub(super) fn of<T: Copy>(self, sorted: &[T]) -> Interval<T> {
+        Interval { low: sorted[self.low], high: sorted[self.high] }
+    }
+}
+
+/// The closest ranks that have the value above this share of the distribution between them with at least
+/// 95%, and how likely they do.
+fn narrowest(samples: usize, share: f64) -> Option<(Ranks, f64)> {
+    let below = Binomial::new(samples, share);
+    // The value is between two samples if 1 to `samples` - 1 of them are below it.
+    let (least, most) = (below.first.max(1), below.last().min(samples - 1));
+    let mut low = below.likeliest.clamp(least, most);
+    let (mut high, mut covered) = (low, below.probability(low));
+    while covered < CONFIDENCE {
+        let down = if low > least { below.probability(low - 1) } else { 0.0 };
+        let up = if high < most { below.probability(high + 1) } else { 0.0 };
+        if down > up {
+            low -= 1;
+        } else if up > 0.0 {
+            high += 1;
+        } else {
+            return None;
+        }
+        covered += down.max(up);
+    }
+    Some((Ranks { low: low - 1, high }, covered))
+}
+
+/// How likely each number of successes is, as far as it is likely at all.
+struct Binomial {
+    first: usize,
+    likeliest: usize,
+    probabilities: Vec<f64>,
+}
+
+impl Binomial {
+    /// From the likeliest number outwards, so that no probability on the way is too small for a float.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and at most `trials`")]
+    fn new(trials: usize, share: f64) -> Self {
+        let likeliest = ((trials + 1) as f64 * share) as usize;
+        let odds = share / (1.0 - share);
+        let up = |at: usize| (trials - at) as f64 / (at + 1) as f64 * odds;
+        let more = (likeliest..trials).scan(1.0, |weight, at| next(weight, up(at)));
+        let fewer = (0..likeliest).rev().scan(1.0, |weight, at| next(weight, 1.0 / up(at)));
+        let mut probabilities: Vec<f64> = fewer.collect();
+        let first = likeliest - probabilities.len();
+        probabilities.reverse();
+        probabilities.push(1.0);
+        probabilities.extend(more);
+        let sum: f64 = probabilities.iter().sum();
+        for probability in &mut probabilities {
+            *probability /= sum;
+        }
+        Self { first, likeliest, probabilities }
+    }
+
+    fn last(&self) -> usize {
+        self.first + self.probabilities.len() - 1
+    }
+
+    fn probability(&self, successes: usize) -> f64 {
+        self.probabilities[successes - self.first]
+    }
+}
+
+/// The next weight, while it counts.
+fn next(weight: &mut f64, ratio: f64) -> Option<f64> {
+    *weight *= ratio;
+    (*weight > NEGLIGIBLE).then_some(*weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_supported_interval_covers_from_95_to_99_percent() {
+        for percentile in Percentile::ALL {
+            let share = percentile.permille() as f64 / 1000.0;
+            for samples in 2..=3500 {
+                let covered = narrowest(samples, share).map(|(_, covered)| covered);
+                let supported = samples >= percentile.fewest_samples();
+                assert_eq!(covered.is_some(), supported, "{percentile:?} of {samples}");
+                assert_eq!(percentile.ranks(samples).is_some(), supported, "{percentile:?} of {samples}: {covered:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranks_agree_with_tables() {
+        // Of the median: any table of the sign test.
+        for (samples, low, high) in [(6, 1, 6), (9, 2, 8), (10, 2, 9), (20, 6, 15), (100, 40, 60)] {
+            let ranks = Percentile::P50.ranks(samples).expect("supported");
+            assert!(ranks.low + 1 >= low && ranks.high < high + 1, "{samples}: {ranks:?}");
+        }
+        assert_eq!(Percentile::P50.ranks(10), Some(Ranks { low: 1, high: 8 }));
+        assert_eq!(Percentile::P95.ranks(59).map(|ranks| ranks.high), Some(58));
+    }
+
+    #[test]
+    fn many_samples_are_no_trouble() {
+        let ranks = Percentile::P999.ranks(1_000_000).expect("supported");
+        let deviation = (1e6 * 0.999 * 0.001_f64).sqrt();
+        assert!((ranks.low as f64 - (999_000.0 - 1.96 * deviation)).abs() < 3.0, "{ranks:?}");
+        assert!((ranks.high as f64 - (999_000.0 + 1.96 * deviation)).abs() < 3.0, "{ranks:?}");
+    }
+
+    #[test]
+    fn an_interval_is_two_numbers_in_json() {
+        let interval = Interval { low: 1_u64, high: 3 };
+        let json = serde_json::to_string(&interval).expect("serialises");
+        assert_eq!(json, "[1,3]");
+        assert_eq!(serde_json::from_str::<Interval>(&json).expect("valid"), interval);
+    }
+
+    proptest! {
+        #[test]
+        fn the_percentile_lies_in_its_interval(mut figures in prop::collection::vec(any::<u32>(), 1..400)) {
+            figures.sort_unstable();
+            for percentile in Percentile::ALL {
+                let figure = percentile.of(&figures).expect("figures");
+                if let Some(Interval { low, high }) = percentile.interval(&figures) {
+                    prop_assert!(low <= figure && figure <= high && figures.contains(&low));
+                }
+            }
+        }
+    }
+}
