@@ -1,8 +1,9 @@
 //! The way between a supervisor and its worker, which arrives as the worker's standard input: the one
 //! descriptor besides output that can be handed over without inheriting it twice.
 //!
-//! Messages go up, see [`wire`](crate::wire). Down goes a single byte: the release, for which a worker
-//! waits once it is ready, so that it can start while the supervisor is busy with the one before it.
+//! Messages go up, see [`wire`](crate::wire). Down go bytes: first the release, for which a worker waits
+//! once it is ready, so that it can start while the supervisor is busy with the one before it; then, for a
+//! worker that executes by turns with others, how many executions it may go on for.
 
 #[cfg(not(unix))]
 pub(crate) use one_way::{Lower, Upper};
@@ -42,7 +43,12 @@ mod two_way {
 
         /// Lets the worker begin. One that is gone is noticed by who follows its messages.
         pub(crate) fn release(&self) {
-            let _ = (&self.0).write_all(&[1]);
+            self.allow(1);
+        }
+
+        /// Lets a worker that waits for its turn go on for so many executions.
+        pub(crate) fn allow(&self, executions: u8) {
+            let _ = (&self.0).write_all(&[executions]);
         }
     }
 
@@ -57,7 +63,14 @@ mod two_way {
 
         /// Waits until the supervisor lets this worker begin; an error where it never will.
         pub(crate) fn await_release(&mut self) -> io::Result<()> {
-            self.0.read_exact(&mut [0]).map_err(|_| io::ErrorKind::BrokenPipe.into())
+            self.await_turn().map(|_| ())
+        }
+
+        /// Waits for the next turn. Returns how many executions it is for.
+        pub(crate) fn await_turn(&mut self) -> io::Result<u8> {
+            let mut executions = [0];
+            self.0.read_exact(&mut executions).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(executions[0])
         }
     }
 
@@ -107,6 +120,10 @@ mod one_way {
         /// Every worker has begun.
         #[expect(clippy::unused_self, reason = "the same interface on every platform")]
         pub(crate) fn release(&self) {}
+
+        /// There are no turns: every worker goes on.
+        #[expect(clippy::unused_self, reason = "the same interface on every platform")]
+        pub(crate) fn allow(&self, _executions: u8) {}
     }
 
     impl Lower {
@@ -119,6 +136,12 @@ mod one_way {
         #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same interface on every platform")]
         pub(crate) fn await_release(&mut self) -> io::Result<()> {
             Ok(())
+        }
+
+        /// Returns at once: there are no turns.
+        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same interface on every platform")]
+        pub(crate) fn await_turn(&mut self) -> io::Result<u8> {
+            Ok(u8::MAX)
         }
     }
 

@@ -5,13 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, ColorChoice, Command, value_parser};
+
+use crate::baseline::Name;
 
 /// What the user asked for.
 #[expect(clippy::struct_excessive_bools, reason = "libtest's flags are independent of each other")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Arguments {
     pub selection: Selection,
+    /// What to do with kept baselines, rather than run jobs.
+    pub baselines: Option<BaselineCommand>,
+    /// Keep what this run measures under this name.
+    pub save_baseline: Option<Name>,
+    /// Compare with this baseline.
+    pub baseline: Option<Name>,
+    pub comparing: Comparing,
     pub list: bool,
     pub format: Format,
     pub color: ColorChoice,
@@ -33,6 +42,30 @@ pub(crate) struct Arguments {
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: bool,
+}
+
+/// What to do with kept baselines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaselineCommand {
+    List,
+    Delete(Name),
+    Export(Name, PathBuf),
+    Import(PathBuf),
+}
+
+/// How to compare.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Comparing {
+    /// How long to go on with a case that is undecided.
+    pub time: Duration,
+    /// The least share by which a figure has to differ, 0.02 for 2%.
+    pub minimum_effect: f64,
+}
+
+impl Default for Comparing {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(20), minimum_effect: 0.02 }
+    }
 }
 
 /// Which jobs are meant.
@@ -80,14 +113,62 @@ fn command() -> Command {
         )
         .arg(Arg::new("filter").num_args(0..).help("Run only what matches one of these"))
         .args_override_self(true);
-    accepted_without_effect(libtest(own(command)))
+    accepted_without_effect(libtest(comparing(own(command))))
 }
 
-/// Our own options. Each has a twin in the environment, see [`twin`].
+/// An option that has a twin in the environment, see [`twin`].
+fn option(name: &'static str, value: &'static str, help: &str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", twin(name)))
+}
+
+/// Baselines and comparisons with them.
+fn comparing(command: Command) -> Command {
+    const COMMANDS: [&str; 4] = ["list-baselines", "delete-baseline", "export-baseline", "import-baseline"];
+    command
+        .next_help_heading("Baselines")
+        .arg(
+            option("save-baseline", "NAME", "Keep the profiles of this run and this binary, to compare with later")
+                .value_parser(name),
+        )
+        .arg(
+            option("baseline", "NAME", "Compare with a kept baseline; fail where a job has become worse")
+                .value_parser(name),
+        )
+        .arg(
+            option("compare-time", "DURATION", "How long to go on with a case that is undecided; default 20s")
+                .value_parser(duration),
+        )
+        .arg(
+            option("minimum-effect", "PERCENT", "What is less than this is no change; default 2%")
+                .value_parser(percent),
+        )
+        .arg(flag("list-baselines", "List the kept baselines and run nothing"))
+        .arg(
+            Arg::new("delete-baseline")
+                .long("delete-baseline")
+                .value_name("NAME")
+                .value_parser(name)
+                .help("Delete a kept baseline and run nothing"),
+        )
+        .arg(
+            Arg::new("export-baseline")
+                .long("export-baseline")
+                .value_name("NAME[=FILE]")
+                .value_parser(export)
+                .help("Write a kept baseline to one file, by default NAME.tar.zst, and run nothing"),
+        )
+        .arg(
+            Arg::new("import-baseline")
+                .long("import-baseline")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Take over an exported baseline and run nothing"),
+        )
+        .group(ArgGroup::new("baselines").args(COMMANDS))
+}
+
+/// Our own options for measuring.
 fn own(command: Command) -> Command {
-    let option = |name: &'static str, value: &'static str, help: &str| {
-        Arg::new(name).long(name).value_name(value).help(format!("{help} [env: {}]", twin(name)))
-    };
     let instructions = "Count the instructions of one more execution per case, under Valgrind";
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
@@ -192,6 +273,24 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn name(text: &str) -> Result<Name, String> {
+    text.parse()
+}
+
+/// `2%`, `2` or `0.5%`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    let share = number.map(|number| number / 100.0).filter(|share| (0.0..=10.0).contains(share));
+    share.ok_or_else(|| "not a share from 0% to 1000%, such as `2%`".to_owned())
+}
+
+/// `NAME` or `NAME=FILE`.
+fn export(text: &str) -> Result<(Name, PathBuf), String> {
+    let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
+    let file = file.map_or_else(|| format!("{name}.tar.zst"), ToOwned::to_owned);
+    Ok((name.parse()?, PathBuf::from(file)))
+}
+
 /// Looks up environment variables.
 struct Environment<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
@@ -223,11 +322,20 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         Some(&number) => Ok(Some(number)),
         None => environment.option(name, parse),
     };
+    let [save_baseline, baseline] = ["save-baseline", "baseline"].map(|option| match matches.get_one::<Name>(option) {
+        Some(given) => Ok(Some(given.clone())),
+        None => environment.option(option, name),
+    });
     let [instructions, in_process] =
         ["instructions", "in-process"].map(|name| matches.get_flag(name) || environment.flag(&twin(name)));
     if instructions && in_process {
         let message = "--instructions (or PROFILING_INSTRUCTIONS) needs a process of the job's own, and can't be used \
                        with --in-process (or PROFILING_IN_PROCESS)\n";
+        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+    }
+    let (save_baseline, baseline) = (save_baseline?, baseline?);
+    if in_process && (save_baseline.is_some() || baseline.is_some()) {
+        let message = "--baseline and --save-baseline need profiles, of which --in-process makes none\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
     }
     Ok(Arguments {
@@ -237,6 +345,10 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
             exact: matches.get_flag("exact"),
             ignored,
         },
+        baselines: baseline_command(matches),
+        save_baseline,
+        baseline,
+        comparing: read_comparing(matches, environment)?,
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
             Some("terse") => Format::Terse,
@@ -260,6 +372,33 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         out: matches.get_one("out").cloned().or_else(|| environment.0(&twin("out")).map(PathBuf::from)),
         in_process,
         instructions,
+    })
+}
+
+fn baseline_command(matches: &ArgMatches) -> Option<BaselineCommand> {
+    if matches.get_flag("list-baselines") {
+        return Some(BaselineCommand::List);
+    }
+    let delete = matches.get_one("delete-baseline").map(|name: &Name| BaselineCommand::Delete(name.clone()));
+    let export = || {
+        let export: &(Name, PathBuf) = matches.get_one("export-baseline")?;
+        Some(BaselineCommand::Export(export.0.clone(), export.1.clone()))
+    };
+    let import = || matches.get_one("import-baseline").map(|file: &PathBuf| BaselineCommand::Import(file.clone()));
+    delete.or_else(export).or_else(import)
+}
+
+fn read_comparing(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Comparing, clap::Error> {
+    let default = Comparing::default();
+    Ok(Comparing {
+        time: match matches.get_one("compare-time") {
+            Some(&time) => time,
+            None => environment.option("compare-time", duration)?.unwrap_or(default.time),
+        },
+        minimum_effect: match matches.get_one("minimum-effect") {
+            Some(&effect) => effect,
+            None => environment.option("minimum-effect", percent)?.unwrap_or(default.minimum_effect),
+        },
     })
 }
 

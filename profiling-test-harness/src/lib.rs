@@ -25,7 +25,9 @@
 //! | clap | the command line, compatible with libtest's |
 //! | comfy-table | the table at the end of a run |
 //! | console, indicatif | colours, the live progress line |
+//! | fastrand | the random order of turns in a comparison |
 //! | humantime | durations and dates as people write them |
+//! | ruzstd, tar, twox-hash | a baseline in one file, and whether it is whole |
 //! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
 //! | tempfile | a temporary directory for each worker, and where callgrind writes |
@@ -36,9 +38,11 @@
 #[macro_use]
 mod print;
 
+mod baseline;
 mod capture;
 mod channel;
 mod cli;
+mod comparison;
 mod descendants;
 mod environment;
 mod events;

@@ -2,25 +2,28 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
-use profiling_core::job::{Case, ParamValue};
+use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
 use profiling_core::store::StoreError;
 use thiserror::Error;
 
 use crate::Host;
+use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::capture::Capture;
-use crate::cli::{self, Arguments};
+use crate::cli::{self, Arguments, BaselineCommand};
+use crate::comparison::file::{ComparisonFile, Entry, JobName};
+use crate::comparison::{Compared, Comparer};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::report::progress::Progress;
-use crate::report::{CaseReport, failed_jobs, failures, listing, table};
+use crate::report::{CaseReport, comparison, failed_jobs, failures, listing, table};
 use crate::selection::{self, Chosen, Selected};
 use crate::shelf::Shelf;
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase, Supervisor};
@@ -43,6 +46,10 @@ pub(crate) enum SessionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Valgrind(#[from] ValgrindError),
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    #[error("can't write `{}`: {reason}", .path.display())]
+    Comparison { path: PathBuf, reason: io::Error },
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
 }
@@ -86,40 +93,184 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         let _ = write!(io::stdout(), "{}", listing::list(&chosen, arguments.format));
         return Ok(true);
     }
+    if let Some(command) = &arguments.baselines {
+        return manage(host, arguments, command).map(|()| true);
+    }
     let valgrind = if arguments.instructions { Some(Valgrind::find()?) } else { None };
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
         let reports = execute(&chosen, arguments, &mut in_process::run, |_| ());
-        return Ok(conclude(&chosen, &reports, arguments, begin.elapsed()));
+        return Ok(conclude(&chosen, &Run::of(reports), arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments.out.as_deref(), &jobs)?;
-    let reports = measure(host, arguments, valgrind, &chosen, &mut shelf)?;
+    let run = measure(host, arguments, valgrind, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
-    let passed = conclude(&chosen, &reports, arguments, begin.elapsed());
+    let passed = conclude(&chosen, &run, arguments, begin.elapsed());
     shelf.finish()?;
+    if let Some(name) = &arguments.save_baseline {
+        save_baseline(host, &shelf, name, &run, &jobs)?;
+    }
     if passed && !arguments.quiet {
         announce_profiles(host, &shelf);
     }
     Ok(passed)
 }
 
-/// Runs the chosen jobs in workers, and keeps their profiles.
+/// What came of a run.
+#[derive(Debug)]
+struct Run {
+    reports: Vec<CaseReport>,
+    environment: Option<Environment>,
+    compared: Option<(Compared, Baseline)>,
+}
+
+impl Run {
+    fn of(reports: Vec<CaseReport>) -> Self {
+        Self { reports, environment: None, compared: None }
+    }
+
+    /// The jobs that failed or have become worse, in order.
+    fn failed(&self) -> Vec<&'static str> {
+        let mut failed: Vec<&'static str> = failed_jobs(&self.reports).into_iter().map(|job| job.name).collect();
+        if let Some((compared, _)) = &self.compared {
+            failed.extend(compared.failed().map(|report| self.reports[report].case.job.name));
+        }
+        failed.sort_unstable();
+        failed.dedup();
+        failed
+    }
+}
+
+/// Runs the chosen jobs in workers, keeps their profiles, and compares them with a baseline.
 fn measure(
     host: &Host,
     arguments: &Arguments,
     valgrind: Option<Valgrind>,
+    jobs: &[&'static JobDescriptor],
     chosen: &Chosen,
     shelf: &mut Shelf,
-) -> Result<Vec<CaseReport>, SessionError> {
+) -> Result<Run, SessionError> {
+    let baselines = Baselines::of(shelf.store(), host.package);
+    let baseline = arguments.baseline.as_ref().map(|name| baselines.load(name)).transpose()?;
     let mut supervisor = Supervisor::new(!arguments.no_capture, valgrind, &shelf.writes_to())?;
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
     let mut run =
         |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| supervisor.run(plan, next, progress);
-    Ok(execute(chosen, arguments, &mut run, |outcome| shelf.keep(outcome, &environment)))
+    let mut samples = Vec::new();
+    let mut reports = execute(chosen, arguments, &mut run, |outcome| {
+        if baseline.is_some() {
+            let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
+                measured.as_ref().map(|measured| measured.samples.clone()).unwrap_or_default()
+            };
+            samples.extend(outcome.runs.iter().map(measured));
+        }
+        shelf.keep(outcome, &environment);
+    });
+    let compared = match baseline {
+        None => None,
+        Some(baseline) => {
+            let against = Comparer {
+                baseline: &baseline,
+                comparing: arguments.comparing,
+                environment: &environment,
+                registered: jobs,
+            };
+            let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
+            let progress = Progress::new(plans.len(), arguments.quiet);
+            let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
+            let compared = against.compare(&mut supervisor, &mut reports, &plans, &samples, &mut look)?;
+            progress.finish();
+            write_comparison(host, shelf, &compared, &baseline, &reports)?;
+            Some((compared, baseline))
+        }
+    };
+    Ok(Run { reports, environment: Some(environment), compared })
+}
+
+/// Writes `comparison.json`.
+fn write_comparison(
+    host: &Host,
+    shelf: &Shelf,
+    compared: &Compared,
+    baseline: &Baseline,
+    reports: &[CaseReport],
+) -> Result<(), SessionError> {
+    let named = |jobs: &[String]| -> Vec<JobName> {
+        jobs.iter().map(|job| JobName { package: host.package.to_owned(), job: job.clone() }).collect()
+    };
+    let mut file = ComparisonFile {
+        baseline: baseline.name.to_string(),
+        comparisons: compared.cases.iter().flat_map(|case| Entry::of(host.package, case, compared, reports)).collect(),
+        added: named(&compared.added),
+        removed: named(&compared.removed),
+    };
+    let ran: Vec<&str> = reports.iter().map(|report| report.case.job.name).collect();
+    let path = shelf.store().profiling_directory().join("comparison.json");
+    file.complete_from(&path, host.package, &ran);
+    file.write(&path).map_err(|reason| SessionError::Comparison { path, reason })
+}
+
+fn save_baseline(
+    host: &Host,
+    shelf: &Shelf,
+    name: &crate::baseline::Name,
+    run: &Run,
+    jobs: &[&'static JobDescriptor],
+) -> Result<(), SessionError> {
+    let Some(environment) = &run.environment else { return Ok(()) };
+    let failed = failed_jobs(&run.reports);
+    let measured = run.reports.iter().map(|report| report.case.job);
+    let mut measured: Vec<&str> =
+        measured.map(|job| job.name).filter(|job| !failed.iter().any(|failed| failed.name == *job)).collect();
+    measured.dedup();
+    let store = shelf.store();
+    let saved = Baselines::of(store, host.package).save(name, store, &measured, jobs, environment)?;
+    say!("baseline `{name}`: {}{}", plural(saved.jobs, "job"), if saved.added { ", with those it had" } else { "" });
+    Ok(())
+}
+
+/// Does what is to be done with kept baselines.
+fn manage(host: &Host, arguments: &Arguments, command: &BaselineCommand) -> Result<(), SessionError> {
+    let shelf = Shelf::open(host, arguments.out.as_deref(), &registry::jobs()?)?;
+    let baselines = Baselines::of(shelf.store(), host.package);
+    match command {
+        BaselineCommand::List => list_baselines(&baselines)?,
+        BaselineCommand::Delete(name) => {
+            baselines.delete(name)?;
+            say!("deleted the baseline `{name}`");
+        }
+        BaselineCommand::Export(name, path) => {
+            baselines.export(name, path)?;
+            say!("wrote the baseline `{name}` to {}", path.display());
+        }
+        BaselineCommand::Import(path) => {
+            let name = baselines.import(path)?;
+            say!("imported the baseline `{name}`: compare with --baseline {name}");
+        }
+    }
+    Ok(())
+}
+
+fn list_baselines(baselines: &Baselines) -> Result<(), SessionError> {
+    let names = baselines.names()?;
+    if names.is_empty() {
+        say!("no baselines; keep one with --save-baseline NAME");
+    }
+    for name in names {
+        match baselines.describe(&name) {
+            Ok(manifest) => {
+                let commit = manifest.environment.git_commit.unwrap_or_default();
+                let commit = commit.get(..8).unwrap_or_default();
+                say!("{name}: {}, {} {commit}", plural(manifest.jobs.len(), "job"), manifest.environment.profiled_at);
+            }
+            Err(error) => complain!("{name}: {error}"),
+        }
+    }
+    Ok(())
 }
 
 /// What came of all chosen cases of one job.
@@ -270,18 +421,22 @@ fn announce_profiles(host: &Host, shelf: &Shelf) {
 }
 
 /// Prints the end of the report; `true` where every job passed.
-fn conclude(chosen: &Chosen, reports: &[CaseReport], arguments: &Arguments, took: Duration) -> bool {
+fn conclude(chosen: &Chosen, run: &Run, arguments: &Arguments, took: Duration) -> bool {
+    let reports = &run.reports;
     if !reports.is_empty() && !arguments.quiet {
         say!("\n{}", table::render(reports, arguments.instructions));
     }
     if arguments.show_output {
         say!("\n{}", failures::successes(reports));
     }
-    let failed = failures::render(reports);
-    if !failed.is_empty() {
-        say!("{failed}");
+    let failures = failures::render(reports);
+    if !failures.is_empty() {
+        say!("{failures}");
     }
-    let failed = failed_jobs(reports).len();
+    if let Some((compared, baseline)) = &run.compared {
+        say!("\n{}", comparison::render(compared, baseline, reports, &command(run, baseline)));
+    }
+    let failed = run.failed().len();
     let mut ran: Vec<&str> = reports.iter().map(|report| report.case.job.name).collect();
     ran.dedup();
     say!(
@@ -293,4 +448,11 @@ fn conclude(chosen: &Chosen, reports: &[CaseReport], arguments: &Arguments, took
         took.as_secs_f64(),
     );
     failed == 0
+}
+
+/// What compares again.
+fn command(run: &Run, baseline: &Baseline) -> String {
+    let optimised = run.environment.as_ref().is_some_and(Environment::is_optimised);
+    let release = if optimised { "--release " } else { "" };
+    format!("cargo test {release}--features profiling --test profiling -- --baseline {}", baseline.name)
 }

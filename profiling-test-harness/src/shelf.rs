@@ -46,6 +46,10 @@ impl Shelf {
         })
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(crate) fn directory(&self) -> PathBuf {
         self.store.directory()
     }

@@ -2,7 +2,7 @@
 //! reads from its exit what it could no longer say.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ use crate::machine::Machine;
 use crate::signals;
 use crate::watch::Watch;
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
+
+use self::trial::Contestant;
+
+pub(crate) mod trial;
 
 /// How long a worker may take to get ready, where the job's own timeout is shorter.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -192,6 +196,17 @@ struct Worker {
     started: Started,
 }
 
+/// How a worker is started.
+#[derive(Debug)]
+struct Launch {
+    /// Lacks nothing but the worker's arguments.
+    command: Command,
+    /// The case's number in that binary.
+    case_index: usize,
+    capture: bool,
+    by_turns: bool,
+}
+
 /// When a worker was started, by its supervisor's clock and by one that the worker can read.
 #[derive(Debug, Clone, Copy)]
 struct Started {
@@ -207,6 +222,11 @@ impl Supervisor {
         let files = Files::watch(ours)?;
         let machine = Machine::default();
         Ok(Self { executable: std::env::current_exe()?, capture, files, machine, valgrind, spare: None })
+    }
+
+    /// This binary.
+    pub(crate) fn executable(&self) -> &Path {
+        &self.executable
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -243,7 +263,8 @@ impl Supervisor {
         if self.valgrind.is_some()
             && let Ok(measured) = &mut whole.result
         {
-            match self.count(&instructions::plan(plan, measured))? {
+            let contestant = Contestant { executable: &self.executable.clone(), case_index: plan.case.index };
+            match self.count(&instructions::plan(plan, measured), contestant)? {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
             }
@@ -251,12 +272,26 @@ impl Supervisor {
         Ok(whole)
     }
 
+    /// The instructions of one execution of a case with these samples, by this binary or another one; `None`
+    /// where they can't be counted.
+    pub(crate) fn instructions(
+        &mut self,
+        plan: &CasePlan,
+        samples: &[Sample],
+        contestant: Contestant<'_>,
+    ) -> io::Result<Option<u64>> {
+        let measured = Measured { samples: samples.to_vec(), ..Measured::default() };
+        Ok(self.count(&instructions::plan(plan, &measured), contestant)?.ok())
+    }
+
     /// The instructions of one execution, for which a worker is started under callgrind; that worker's
     /// run where it failed.
-    fn count(&mut self, plan: &CasePlan) -> io::Result<Result<u64, CaseRun>> {
+    fn count(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Result<u64, CaseRun>> {
         let callgrind = Callgrind::new()?;
         let round = plan.first_round();
-        let worker = self.start_as(plan.case, round, callgrind.command(&self.executable), true)?;
+        let command = callgrind.command(contestant.executable);
+        let launch = Launch { command, case_index: contestant.case_index, capture: true, by_turns: false };
+        let worker = self.start_as(plan.case, round, launch)?;
         let process = worker.child.id();
         let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?;
         let counted = result
@@ -310,18 +345,21 @@ impl Supervisor {
     }
 
     fn start(&mut self, case: Case, round: Round) -> io::Result<Worker> {
-        self.start_as(case, round, Command::new(&self.executable), self.capture)
+        let command = Command::new(&self.executable);
+        let launch = Launch { command, case_index: case.index, capture: self.capture, by_turns: false };
+        self.start_as(case, round, launch)
     }
 
-    /// Starts a worker by a command that lacks nothing but the worker's arguments.
-    fn start_as(&mut self, case: Case, round: Round, mut command: Command, capture: bool) -> io::Result<Worker> {
+    fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
+        let Launch { mut command, case_index, capture, by_turns } = launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
-            case: case.index,
+            case: case_index,
             first: round.first,
             warmup: round.warmup,
             samples: round.samples,
             hardware: self.valgrind.is_some(),
+            by_turns,
             supervisor: std::process::id(),
         };
         let temporary = self.files.temporary_directory()?;
@@ -445,33 +483,45 @@ impl Conversation {
         if looks { self.plan.timeout.max(LOOK) } else { self.plan.timeout }
     }
 
-    /// Follows the messages until there are no more. Each one moves the deadline.
+    /// Follows the messages until there are no more.
     fn follow(&mut self, progress: &mut dyn FnMut(u64)) -> io::Result<Ending> {
-        let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
         loop {
+            if let Some(ending) = self.follow_until(u64::MAX, progress)? {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Follows the messages until so many executions have ended, or there are no more. Each one moves the
+    /// deadline.
+    fn follow_until(&mut self, executions: u64, progress: &mut dyn FnMut(u64)) -> io::Result<Option<Ending>> {
+        let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
+        while self.ended < executions {
             self.watch.look();
             match self.events.next(deadline.min(self.watch.next()))? {
                 Event::Bytes(Stream::Results, bytes) => {
-                    let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Ending::Garbled) };
+                    let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Some(Ending::Garbled)) };
                     for message in messages {
                         self.hear(message);
                     }
+                    progress(self.ended);
                     match (&self.failure, self.done) {
-                        (Some(_), false) => return Ok(Ending::Refused),
-                        (_, true) => return Ok(Ending::Said),
+                        (Some(_), false) => return Ok(Some(Ending::Refused)),
+                        (None, _) if self.ended >= executions => return Ok(None),
+                        (_, true) => return Ok(Some(Ending::Said)),
                         (None, false) => {}
                     }
-                    progress(self.ended);
                     deadline = after(Instant::now(), self.patience());
                 }
-                Event::Closed(Stream::Results) => return Ok(Ending::Silent),
+                Event::Closed(Stream::Results) => return Ok(Some(Ending::Silent)),
                 event => self.keep(event),
             }
             // Results come first: where there was something else, there were none.
             if Instant::now() >= deadline {
-                return Ok(Ending::Late);
+                return Ok(Some(Ending::Late));
             }
         }
+        Ok(None)
     }
 
     fn hear(&mut self, message: Message) {
@@ -571,12 +621,23 @@ impl Conversation {
         Ok(())
     }
 
-    fn judge(mut self, ending: Ending, status: Option<ExitStatus>, files: &[String]) -> CaseRun {
+    /// Why a worker ended before it should have.
+    fn failure_of(&mut self, ending: Ending, status: Option<ExitStatus>) -> CaseFailure {
+        self.note_unsaid(ending, status);
+        let early = || CaseFailure { phase: Phase::Exit, reason: "its worker ended before it was done".to_owned() };
+        self.failure.take().unwrap_or_else(early)
+    }
+
+    fn note_unsaid(&mut self, ending: Ending, status: Option<ExitStatus>) {
         if self.failure.is_none()
             && let Some(reason) = self.unsaid(ending, status)
         {
             self.fail(reason);
         }
+    }
+
+    fn judge(mut self, ending: Ending, status: Option<ExitStatus>, files: &[String]) -> CaseRun {
+        self.note_unsaid(ending, status);
         let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
         let result = match self.failure.take() {
             Some(failure) if self.round.cold => {

@@ -8,7 +8,7 @@ use profiling_core::sample::Sample;
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol, which a worker states in its first message.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
@@ -29,6 +29,9 @@ pub(crate) struct Assignment {
     /// Whether to read the CPU's counter of instructions.
     #[serde(default)]
     pub hardware: bool,
+    /// Whether to wait, before samples, until it is this worker's turn.
+    #[serde(default)]
+    pub by_turns: bool,
     /// The process to die with.
     pub supervisor: u32,
 }

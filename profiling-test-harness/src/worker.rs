@@ -62,9 +62,16 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     let before = Before::now();
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
+    let mut turn = if assignment.by_turns { 0 } else { u64::MAX };
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
         if number == u64::from(assignment.warmup) {
             runner.forget();
+        }
+        if number >= u64::from(assignment.warmup) {
+            while turn == 0 {
+                turn = sender.pipe().await_turn()?.into();
+            }
+            turn -= 1;
         }
         let mut unsent = Ok(());
         let ended = runner.execute_noting(&mut || unsent = sender.send(&Message::Waiting));

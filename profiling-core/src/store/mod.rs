@@ -195,6 +195,12 @@ impl Store {
         Ok(profiles)
     }
 
+    /// A job's profile and samples; `None` if it has no profile.
+    pub fn load(&self, job: &str) -> Result<Option<StoredJob>, StoreError> {
+        let profile = read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job);
+        profile.map(|profile| Ok((profile, read_samples(&self.samples_path(job))?))).transpose()
+    }
+
     /// Waits until no other process measures or writes, and keeps others from it until the result is
     /// dropped or this process ends. Calls `on_wait` first if it has to wait.
     pub fn lock(&self, on_wait: impl FnOnce()) -> Result<LockedStore, StoreError> {
@@ -362,12 +368,6 @@ impl LockedStore {
         let profiles = self.profiles.borrow();
         let mut dropped = profiles.iter().filter(|&(path, profile)| !current.contains(path) && replaced(profile));
         dropped.try_for_each(|(_, profile)| self.remove(&profile.job))
-    }
-
-    /// A job's profile and samples; `None` if it has no profile.
-    pub fn load(&self, job: &str) -> Result<Option<StoredJob>, StoreError> {
-        let profile = read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job);
-        profile.map(|profile| Ok((profile, read_samples(&self.samples_path(job))?))).transpose()
     }
 
     /// Rebuilds `blueprint-profiles.json` in the target directory and in each directory of `also_in` (for

@@ -1,5 +1,6 @@
 //! What the user sees: one file per form.
 
+pub(crate) mod comparison;
 pub(crate) mod failures;
 pub(crate) mod figures;
 pub(crate) mod listing;

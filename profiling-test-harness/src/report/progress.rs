@@ -48,6 +48,13 @@ impl Progress {
         }
     }
 
+    /// A case is being compared, up to so many pairs.
+    pub(crate) fn compare(&self, plan: &CasePlan, pairs: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: compared by {pairs} pairs", plan.case.path()));
+        }
+    }
+
     /// A case has ended.
     pub(crate) fn end(&self, report: &CaseReport) {
         let path = report.case.path();

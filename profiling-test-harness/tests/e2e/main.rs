@@ -1,6 +1,8 @@
 //! Builds and runs real crates through cargo, and looks at exit codes, output and files.
 
 mod allocators;
+#[cfg(unix)]
+mod baselines;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod disk;

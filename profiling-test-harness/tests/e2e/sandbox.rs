@@ -123,6 +123,20 @@ impl Package {
         Self::shared("variants", &files, &more)
     }
 
+    /// Jobs as they were, and as they are now.
+    #[cfg(unix)]
+    pub(crate) fn compared() -> Self {
+        let binary =
+            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
+        let files = [
+            ("src/lib.rs", ""),
+            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
+            ("tests/before.rs", include_str!("../fixtures/compared/before.rs")),
+            ("tests/after.rs", include_str!("../fixtures/compared/after.rs")),
+        ];
+        Self::shared("compared", &files, &["before", "after"].map(binary).concat())
+    }
+
     /// A package that is kept and shared between tests, none of which changes it.
     fn shared(name: &'static str, files: &[(&str, &str)], more: &str) -> Self {
         let _writing = lock("packages");

@@ -1,0 +1,282 @@
+//! One case in two versions: trials are held until every figure is decided.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use profiling_core::profile::CaseProfile;
+use profiling_core::sample::Sample;
+use profiling_core::statistics::comparison::{Comparison, Outcome, Pair, Verdict, noise_floor};
+
+use super::metric::{Metric, mostly_waits};
+use super::pairing::{self, median};
+use super::{ComparedCase, ComparedMetric, Method, failed_in_comparison, not_started};
+use crate::baseline::Baseline;
+use crate::supervisor::trial::{Contestant, Turns};
+use crate::supervisor::{CaseFailure, CasePlan, Supervisor};
+
+/// How long a turn should last: long enough that waking up is a small part of it.
+const TURN: Duration = Duration::from_millis(1);
+/// How long a worker should execute in all.
+const WORKER: Duration = Duration::from_millis(30);
+/// What a worker needs beside its executions.
+const START: Duration = Duration::from_millis(5);
+/// The pairs that are needed to tell anything.
+const FEWEST: u32 = 10;
+
+/// A case whose old and new versions compete.
+#[derive(Debug)]
+pub(crate) struct Contest {
+    /// Its place among the reports.
+    report: usize,
+    plan: CasePlan,
+    turns: Turns,
+    old_index: usize,
+    typical: Duration,
+    figures: Vec<Figure>,
+    trials: usize,
+    spent: Duration,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    /// The old version can't be run; why.
+    Broken(String),
+}
+
+/// A figure of the case.
+#[derive(Debug)]
+struct Figure {
+    metric: Metric,
+    /// Whether to go on for its sake.
+    decides: bool,
+    pairs: Vec<pairing::Pair>,
+    /// Once it is decided, what it was decided by.
+    tested: Option<Tested>,
+    verdict: Option<Verdict>,
+}
+
+/// A figure of both versions, and how they compare.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tested {
+    pub metric: Metric,
+    pub figures: (f64, f64),
+    pub comparison: Comparison,
+}
+
+impl Tested {
+    /// From samples of either version; `None` where one lacks the figure.
+    pub(crate) fn of_stored(metric: Metric, old: &[Sample], new: &[Sample]) -> Option<Self> {
+        let figures = |samples: &[Sample]| samples.iter().map(|sample| metric.of(sample)).collect::<Option<Vec<u64>>>();
+        let (old, new) = (figures(old)?, figures(new)?);
+        let comparison = if metric.is_exact() {
+            Comparison::of_stored_counts(&old, &new)
+        } else {
+            Comparison::of_stored(&old, &new)
+        };
+        let middle = |figures: &[u64]| median(figures.iter().map(|&figure| figure as f64).collect());
+        Some(Self::new(metric, (middle(&old)?, middle(&new)?), comparison?))
+    }
+
+    /// `comparison`, but for what lies below the metric's resolution.
+    fn new(metric: Metric, figures: (f64, f64), comparison: Comparison) -> Self {
+        let noise = comparison.noise.max(metric.resolution() / figures.0.max(1.0));
+        Self { metric, figures, comparison: comparison.with_noise(noise) }
+    }
+
+    pub(crate) fn judged(self, verdict: Verdict) -> ComparedMetric {
+        let Self { metric, figures, comparison } = self;
+        ComparedMetric { metric, figures, comparison, verdict }
+    }
+}
+
+/// What to compare of a case.
+pub(crate) fn metrics(profile: &CaseProfile) -> Vec<Metric> {
+    Metric::SAMPLED.into_iter().filter(|&metric| metric != Metric::Wall || mostly_waits(profile)).collect()
+}
+
+impl Contest {
+    pub(crate) fn new(report: usize, plan: &CasePlan, old_index: usize, profile: &CaseProfile) -> Self {
+        let waits = mostly_waits(profile);
+        let typical = Duration::from_nanos(profile.wall_ns.p50.max(1));
+        let turns = turns(typical);
+        let figure = |metric| Figure {
+            metric,
+            // The little CPU time of a job that waits is mostly that of waking up.
+            decides: !(waits && metric == Metric::Cpu),
+            pairs: Vec::new(),
+            tested: None,
+            verdict: None,
+        };
+        let figures = metrics(profile).into_iter().map(figure).collect();
+        let (trials, spent) = (0, Duration::ZERO);
+        Self { report, plan: *plan, turns, old_index, typical, figures, trials, spent, state: State::Open }
+    }
+
+    pub(crate) fn report(&self) -> usize {
+        self.report
+    }
+
+    pub(crate) fn plan(&self) -> &CasePlan {
+        &self.plan
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    pub(crate) fn trials(&self) -> usize {
+        self.trials
+    }
+
+    /// Why the old version can't be run.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        match &self.state {
+            State::Broken(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// How long the fewest pairs take, if that is longer than there is time.
+    pub(crate) fn too_long(&self, time: Duration) -> Option<Duration> {
+        let executions = self.plan.warmup.saturating_add(self.turns.samples());
+        let worker = self.typical.saturating_mul(executions).saturating_add(START);
+        let takes =
+            worker.saturating_mul(FEWEST).saturating_mul(u32::try_from(pairing::CONTESTANTS).unwrap_or(u32::MAX));
+        (takes > time).then_some(takes)
+    }
+
+    /// Holds trials until there are so many, or time is up. An error where the new version fails.
+    pub(crate) fn measure(
+        &mut self,
+        supervisor: &mut Supervisor,
+        baseline: &Baseline,
+        pairs: usize,
+        time: Duration,
+    ) -> Result<(), CaseFailure> {
+        let (old, new) = (baseline.harness(), supervisor.executable().to_owned());
+        while self.is_open() && self.trials < pairs && self.spent < time {
+            let begin = Instant::now();
+            let held = self.hold(supervisor, &old, &new);
+            self.spent += begin.elapsed();
+            if let Err(failure) = held {
+                self.close();
+                return Err(failed_in_comparison(failure));
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, supervisor: &mut Supervisor, old: &Path, new: &Path) -> Result<(), CaseFailure> {
+        let old = Contestant { executable: old, case_index: self.old_index };
+        let new = Contestant { executable: new, case_index: self.plan.case.index };
+        let contestants = [old, old, new];
+        let held = supervisor.trial(&self.plan, self.turns, &contestants, &mut |order| fastrand::shuffle(order));
+        match held.map_err(|error| not_started(&error))? {
+            Ok(samples) => self.take(&samples),
+            Err(failed) if failed.contestant == pairing::NEW => return Err(failed.failure),
+            Err(failed) => {
+                let failure = failed.failure;
+                self.state = State::Broken(format!("its binary failed {}: {}", failure.phase, failure.reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, samples: &[Vec<Sample>]) {
+        self.trials += 1;
+        for figure in &mut self.figures {
+            // What one trial lacks, all do.
+            figure.pairs.extend(pairing::pair(figure.metric, samples, self.turns));
+        }
+    }
+
+    /// What there is to judge.
+    pub(crate) fn comparisons(&self) -> impl Iterator<Item = Comparison> {
+        self.figures.iter().filter_map(Figure::tested).map(|tested| tested.comparison)
+    }
+
+    /// Takes the verdicts on all comparisons; the contest is over where everything is decided.
+    pub(crate) fn settle(&mut self, verdicts: &[Verdict]) {
+        let figures = self.figures.iter_mut().filter(|figure| !figure.pairs.is_empty());
+        for (figure, &verdict) in figures.zip(verdicts) {
+            figure.settle(verdict);
+        }
+        if self.figures.iter().all(Figure::is_settled) {
+            self.close();
+        }
+    }
+
+    pub(crate) fn outcome(self) -> ComparedCase {
+        let judged = |figure: Figure| Some(figure.tested()?.judged(figure.verdict?));
+        let metrics = self.figures.into_iter().filter_map(judged).collect();
+        ComparedCase { report: self.report, method: Method::Interleaved, metrics, advisory: None }
+    }
+}
+
+impl Figure {
+    /// What it was decided by, or what the pairs so far say; `None` where it was not measured.
+    fn tested(&self) -> Option<Tested> {
+        self.tested.or_else(|| {
+            // From next to nothing to next to nothing can be any ratio.
+            let least = if self.metric.is_exact() { 0.0 } else { self.metric.resolution() };
+            let pair = |pair: &pairing::Pair| Pair::new(pair.old.max(least), pair.new.max(least));
+            let pairs: Vec<Pair> = self.pairs.iter().filter_map(pair).collect();
+            let itself: Vec<Pair> = self.pairs.iter().filter_map(|pair| Pair::new(1.0, pair.noise.exp())).collect();
+            let comparison =
+                if self.metric.is_exact() { Comparison::of_counts(&pairs) } else { Comparison::of_pairs(&pairs) };
+            let middle = |side: fn(&pairing::Pair) -> f64| median(self.pairs.iter().map(side).collect());
+            let noise = noise_floor(&itself, pairs.len()).unwrap_or(0.0);
+            let figures = (middle(|pair| pair.old)?, middle(|pair| pair.new)?);
+            Some(Tested::new(self.metric, figures, comparison?.with_noise(noise)))
+        })
+    }
+
+    fn settle(&mut self, verdict: Verdict) {
+        if self.tested.is_none() {
+            self.verdict = Some(verdict);
+            if verdict.outcome != Outcome::Undecided {
+                self.tested = self.tested();
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.tested.is_some() || !self.decides || self.pairs.is_empty()
+    }
+}
+
+/// How to divide the executions of a case that typically takes so long.
+fn turns(typical: Duration) -> Turns {
+    let fit = |whole: Duration, part: Duration| whole.as_nanos().div_ceil(part.as_nanos().max(1));
+    let length = u8::try_from(fit(TURN, typical).min(20)).unwrap_or(u8::MAX);
+    let turn = typical.saturating_mul(length.into());
+    let count = match fit(WORKER, turn) {
+        // One execution alone is easily disturbed.
+        1 if typical < Duration::from_millis(100) => 3,
+        1 => 1,
+        count => u32::try_from(count.clamp(3, 10)).unwrap_or(10),
+    };
+    Turns { count, length }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_executions_come_in_longer_turns() {
+        let turns = |time| turns(time);
+        assert_eq!(turns(Duration::from_nanos(1)), Turns { count: 10, length: 20 });
+        assert_eq!(turns(Duration::from_micros(150)), Turns { count: 10, length: 7 });
+        assert_eq!(turns(Duration::from_millis(5)), Turns { count: 6, length: 1 });
+        assert_eq!(turns(Duration::from_millis(40)), Turns { count: 3, length: 1 });
+        assert_eq!(turns(Duration::from_secs(2)), Turns { count: 1, length: 1 });
+    }
+}

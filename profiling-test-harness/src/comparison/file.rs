@@ -1,0 +1,120 @@
+//! `<target>/profiling/comparison.json`: the last comparison of each package, for machines.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use profiling_core::profile::Params;
+use profiling_core::statistics::comparison::Outcome;
+use serde::{Deserialize, Serialize};
+
+use super::{Compared, ComparedCase};
+use crate::report::CaseReport;
+use crate::session::params;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ComparisonFile {
+    /// The baseline's name.
+    pub baseline: String,
+    pub comparisons: Vec<Entry>,
+    /// Jobs that the baseline doesn't have.
+    #[serde(default)]
+    pub added: Vec<JobName>,
+    /// Jobs that only the baseline has.
+    #[serde(default)]
+    pub removed: Vec<JobName>,
+}
+
+/// A job of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JobName {
+    pub package: String,
+    pub job: String,
+}
+
+/// One metric of one case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub package: String,
+    pub job: String,
+    pub params: Params,
+    pub metric: String,
+    pub outcome: Outcome,
+    /// 0.05 is 5% more than the baseline. Absent where the baseline's figure was 0 and this one isn't.
+    pub effect: Option<f64>,
+    /// The lower end of the effect's interval.
+    pub low: Option<f64>,
+    /// The upper end of the effect's interval.
+    pub high: Option<f64>,
+    /// How many pairs of fresh worker processes it rests on; 0 where stored figures were compared.
+    pub pairs: usize,
+    /// The baseline's figure, in the metric's unit.
+    pub old: f64,
+    /// This run's.
+    pub new: f64,
+    /// The smallest effect that could have been seen.
+    pub smallest_effect: Option<f64>,
+    /// `interleaved` or `stored`.
+    pub method: String,
+    /// Why a regression does not fail the run; absent where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisory: Option<String>,
+}
+
+impl Entry {
+    /// An entry for each figure of a case.
+    pub(crate) fn of<'a>(
+        package: &'a str,
+        case: &'a ComparedCase,
+        compared: &'a Compared,
+        reports: &'a [CaseReport],
+    ) -> impl Iterator<Item = Self> + 'a {
+        let measured = reports[case.report].case;
+        let advisory = compared.advisory.as_ref().or(case.advisory.as_ref());
+        let finite = |figure: f64| Some(figure).filter(|figure| figure.is_finite());
+        case.metrics.iter().map(move |metric| Self {
+            package: package.to_owned(),
+            job: measured.job.name.to_owned(),
+            params: params(measured),
+            metric: metric.metric.name().to_owned(),
+            outcome: metric.verdict.outcome,
+            effect: finite(metric.comparison.effect),
+            low: finite(metric.comparison.low),
+            high: finite(metric.comparison.high),
+            pairs: metric.pairs(&case.method),
+            old: metric.figures.0,
+            new: metric.figures.1,
+            smallest_effect: finite(metric.verdict.smallest_detectable),
+            method: case.method.name().to_owned(),
+            advisory: advisory.cloned(),
+        })
+    }
+}
+
+impl ComparisonFile {
+    /// Adds what the file says of other packages, and of jobs that this run has not compared with the same
+    /// baseline.
+    pub(crate) fn complete_from(&mut self, path: &Path, package: &str, compared: &[&str]) {
+        let text = fs::read(path).unwrap_or_default();
+        let Ok(before) = serde_json::from_slice::<Self>(&text) else { return };
+        if before.baseline != self.baseline {
+            return;
+        }
+        let kept = |of: &str, job: &str| of != package || !compared.contains(&job);
+        let comparisons = before.comparisons.into_iter().filter(|entry| kept(&entry.package, &entry.job));
+        self.comparisons.extend(comparisons);
+        self.comparisons.sort_by(|a, b| (&a.package, &a.job).cmp(&(&b.package, &b.job)));
+        self.added.extend(before.added.into_iter().filter(|name| kept(&name.package, &name.job)));
+        self.removed.extend(before.removed.into_iter().filter(|name| name.package != package));
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        io::Write::write_all(&mut file, b"\n")?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}

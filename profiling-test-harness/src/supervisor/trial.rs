@@ -1,0 +1,134 @@
+//! A trial: fresh workers, of one binary or of several, that execute the same case by turns.
+//!
+//! They are all alive at once, and of the turns each takes one after the other, in an order of the
+//! caller's choice. Whatever else the machine is doing meanwhile, it does to all of them.
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use profiling_core::sample::Sample;
+use tempfile::TempDir;
+
+use super::{CaseFailure, CasePlan, Conversation, Launch, Round, Supervisor, Upper, Watch};
+use crate::descendants;
+
+/// Who takes part: a binary that knows the case by this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contestant<'a> {
+    pub executable: &'a Path,
+    pub case_index: usize,
+}
+
+/// How the samples of each contestant are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turns {
+    pub count: u32,
+    /// The executions of one turn.
+    pub length: u8,
+}
+
+impl Turns {
+    /// The samples of each contestant.
+    pub(crate) fn samples(self) -> u32 {
+        self.count * u32::from(self.length)
+    }
+}
+
+/// A contestant that fails, by its index, and how.
+#[derive(Debug)]
+pub(crate) struct TrialFailure {
+    pub contestant: usize,
+    pub failure: CaseFailure,
+}
+
+/// A contestant's worker. It is killed when it is no longer wanted: what it leaves behind isn't looked at.
+struct Party {
+    child: Child,
+    channel: Upper,
+    conversation: Conversation,
+    /// Removed with it.
+    _temporary: TempDir,
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Supervisor {
+    /// Whether workers can execute by turns here.
+    pub(crate) const TAKES_TURNS: bool = Upper::HOLDS;
+
+    /// The samples of every contestant. `order` puts the contestants of each turn into order.
+    pub(crate) fn trial(
+        &mut self,
+        plan: &CasePlan,
+        turns: Turns,
+        contestants: &[Contestant<'_>],
+        order: &mut dyn FnMut(&mut [usize]),
+    ) -> io::Result<Result<Vec<Vec<Sample>>, TrialFailure>> {
+        let plan = CasePlan { samples: turns.samples(), ..*plan };
+        let parties = contestants.iter().map(|&contestant| self.join(&plan, contestant));
+        let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
+        let played = play(&mut parties, &plan, turns, order);
+        let samples = parties.iter_mut().map(|party| std::mem::take(&mut party.conversation.samples)).collect();
+        drop(parties);
+        descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
+        Ok(played?.map_or(Ok(samples), Err))
+    }
+
+    fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
+        let round = Round { samples: plan.samples, ..plan.first_round() };
+        let launch = Launch {
+            command: Command::new(contestant.executable),
+            case_index: contestant.case_index,
+            capture: true,
+            by_turns: true,
+        };
+        let super::Worker { child, channel, events, started, temporary, .. } =
+            self.start_as(plan.case, round, launch)?;
+        let conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id()));
+        Ok(Party { child, channel, conversation, _temporary: temporary })
+    }
+}
+
+/// Lets the contestants warm up one after the other, and then take their turns.
+fn play(
+    parties: &mut [Party],
+    plan: &CasePlan,
+    turns: Turns,
+    order: &mut dyn FnMut(&mut [usize]),
+) -> io::Result<Option<TrialFailure>> {
+    let mut contestants: Vec<usize> = (0..parties.len()).collect();
+    let warmup = u64::from(plan.warmup);
+    order(&mut contestants);
+    for &contestant in &contestants {
+        parties[contestant].channel.release();
+        if let Some(failure) = parties[contestant].advance_to(warmup)? {
+            return Ok(Some(TrialFailure { contestant, failure }));
+        }
+    }
+    for turn in 1..=u64::from(turns.count) {
+        order(&mut contestants);
+        for &contestant in &contestants {
+            parties[contestant].channel.allow(turns.length);
+            if let Some(failure) = parties[contestant].advance_to(warmup + turn * u64::from(turns.length))? {
+                return Ok(Some(TrialFailure { contestant, failure }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Party {
+    /// Follows the worker until so many executions have ended. Returns how it failed before that.
+    fn advance_to(&mut self, executions: u64) -> io::Result<Option<CaseFailure>> {
+        let Some(ending) = self.conversation.follow_until(executions, &mut |_| ())? else { return Ok(None) };
+        let status = self.conversation.await_exit(&mut self.child, ending)?;
+        self.conversation.drain()?;
+        Ok(Some(self.conversation.failure_of(ending, status)))
+    }
+}
