@@ -135,11 +135,11 @@ def main():
     parser.add_argument("--criterion", type=int, default=3, help="runs of criterion")
     parser.add_argument("--quick", action="store_true", help="once each")
     parser.add_argument("--no-load", action="store_true", help="without the other process")
-    parser.add_argument("--directory", help="where to build")
+    parser.add_argument("--dir", help="where to build")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.same, arguments.slower, arguments.criterion = 1, 1, 1
-    with bench.workplace(arguments.directory) as root:
+        arguments.same, arguments.slower, arguments.criterion = 1, 1, min(arguments.criterion, 1)
+    with bench.workplace(arguments.dir) as root:
         directory = crate(root)
         binaries = {
             version: build(directory, root, version,
