@@ -66,7 +66,8 @@ impl Metric {
 }
 
 /// What mostly waits is compared by the time that it takes, everything else by the CPU time that it needs,
-/// which other programs change less.
+/// which other programs change less. To be kept waiting for a CPU by them is no waiting of the job's own.
 pub(crate) fn mostly_waits(case: &CaseProfile) -> bool {
-    case.figures.cpu_ns.as_ref().is_none_or(|cpu| cpu.mean < case.wall_ns.mean / 2.0)
+    let queued = case.figures.run_queue_delay_ns.as_ref().map_or(0.0, |queued| queued.mean);
+    case.figures.cpu_ns.as_ref().is_none_or(|cpu| cpu.mean < (case.wall_ns.mean - queued) / 2.0)
 }
