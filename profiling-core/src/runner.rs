@@ -153,6 +153,8 @@ fn start_runtime(runtime: Runtime) -> io::Result<tokio::runtime::Runtime> {
 /// start is not measured as part of the first execution.
 fn await_idle_workers(runtime: &tokio::runtime::Runtime) {
     const LONGEST: Duration = Duration::from_millis(250);
+    /// Most threads are there before a sleep would be over, which takes a tenth of a millisecond at least.
+    const SOON: Duration = Duration::from_micros(200);
     let metrics = runtime.metrics();
     if matches!(runtime.handle().runtime_flavor(), tokio::runtime::RuntimeFlavor::CurrentThread) {
         return;
@@ -160,7 +162,11 @@ fn await_idle_workers(runtime: &tokio::runtime::Runtime) {
     let begin = Instant::now();
     for worker in 0..metrics.num_workers() {
         while metrics.worker_park_count(worker) == 0 && begin.elapsed() < LONGEST {
-            std::thread::sleep(Duration::from_micros(50));
+            if begin.elapsed() < SOON {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(50));
+            }
         }
     }
 }

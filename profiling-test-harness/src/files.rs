@@ -23,8 +23,9 @@ pub(crate) struct Files {
     /// The files of the working directory when it was last looked at; `None` where there are too many.
     seen: Option<HashMap<PathBuf, State>>,
     temporary: TempDir,
-    /// The directory for the next worker.
-    prepared: Option<TempDir>,
+    /// Directories that workers have left as they found them, for those to come: to make and remove one
+    /// takes longer than many an execution.
+    unused: Vec<TempDir>,
 }
 
 impl Files {
@@ -33,33 +34,30 @@ impl Files {
         sweep(&std::env::temp_dir());
         let temporary = temporary_directory()?;
         let working_directory = std::env::current_dir()?;
-        let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, prepared: None };
+        let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, unused: Vec::new() };
         files.seen = files.look();
         Ok(files)
     }
 
-    /// A new directory for the temporary files of one worker.
+    /// An empty directory for the temporary files of one worker.
     pub(crate) fn temporary_directory(&mut self) -> io::Result<TempDir> {
-        self.prepared.take().map_or_else(|| self.make(), Ok)
+        let new = || tempfile::Builder::new().prefix("").tempdir_in(&self.temporary);
+        self.unused.pop().map_or_else(new, Ok)
     }
 
-    /// Makes the next directory at a time when nobody waits for it.
-    pub(crate) fn prepare(&mut self) {
-        // Where it can't be made, the next call says why.
-        self.prepared = self.make().ok();
-    }
-
-    fn make(&self) -> io::Result<TempDir> {
-        tempfile::Builder::new().prefix("").tempdir_in(&self.temporary)
-    }
-
-    /// The files that were left behind in a worker's temporary directory, which is removed, and those of the
-    /// working directory that are new or were written since it was last looked at.
+    /// The files that a worker has left behind in its temporary directory, and those of the working
+    /// directory that are new or were written since it was last looked at.
     pub(crate) fn left(&mut self, temporary: TempDir) -> Vec<String> {
         let mut left = Vec::new();
-        let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
-        if !complete {
-            left.truncate(MOST);
+        if self.is_as_new(&temporary) {
+            self.unused.push(temporary);
+        } else {
+            let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
+            if !complete {
+                left.truncate(MOST);
+            }
+            // What can't be removed is left to the system, as other temporary files are.
+            let _ = temporary.close();
         }
         let now = self.look();
         if let (Some(now), Some(before)) = (&now, &self.seen) {
@@ -68,9 +66,16 @@ impl Files {
             );
         }
         self.seen = now;
-        // What can't be removed is left to the system, as other temporary files are.
-        let _ = temporary.close();
         left.iter().map(|path| path.display().to_string()).collect()
+    }
+
+    /// Whether another worker may have the directory: nothing is in it, and where processes that a worker
+    /// has left behind are ended, nothing will be.
+    fn is_as_new(&self, directory: &TempDir) -> bool {
+        let permissions = |directory: &TempDir| directory.path().metadata().map(|metadata| metadata.permissions()).ok();
+        cfg!(target_os = "linux")
+            && fs::read_dir(directory.path()).is_ok_and(|mut entries| entries.next().is_none())
+            && permissions(directory) == permissions(&self.temporary)
     }
 
     fn look(&self) -> Option<HashMap<PathBuf, State>> {
@@ -140,6 +145,30 @@ fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_directory_is_used_again_until_a_worker_changes_it() -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let changed: [(&str, fn(&Path) -> io::Result<()>); 3] = [
+            ("a file", |directory| fs::write(directory.join("x"), "")),
+            ("a directory", |directory| fs::create_dir(directory.join("x"))),
+            ("permissions", |directory| fs::set_permissions(directory, fs::Permissions::from_mode(0o500))),
+        ];
+        let mut files = Files::watch(&[])?;
+        for (what, change) in changed {
+            let first = files.temporary_directory()?;
+            let path = first.path().to_owned();
+            files.left(first);
+            let second = files.temporary_directory()?;
+            assert_eq!(second.path(), path, "nothing was done to it");
+            change(second.path())?;
+            files.left(second);
+            assert!(!path.exists(), "{what}");
+            assert_eq!(files.temporary_directory()?.path().read_dir()?.count(), 0);
+        }
+        Ok(())
+    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -374,7 +374,6 @@ impl Supervisor {
         let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
         let mut child = command.spawn()?;
         let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
-        self.files.prepare();
         Ok(Worker { case, round, temporary, child, channel, events, started })
     }
 }

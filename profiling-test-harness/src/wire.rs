@@ -1,4 +1,5 @@
-//! What passes from a worker to its supervisor: one JSON object a line, over a pipe of its own.
+//! What passes from a worker to its supervisor, over a pipe of its own: one message a line, in JSON but for
+//! samples, each of which is a [`row`] of figures.
 
 use std::io::{self, Write};
 
@@ -6,6 +7,9 @@ use profiling_core::breakdown::Breakdown;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::sample::Sample;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+mod row;
 
 /// The version of this protocol, which a worker states in its first message.
 pub(crate) const PROTOCOL: u32 = 2;
@@ -53,7 +57,8 @@ pub(crate) enum Message {
         /// Its wall-clock time.
         wall_ns: u64,
     },
-    /// A measured execution has ended.
+    /// A measured execution has ended. Sent as a [`row`].
+    #[serde(skip)]
     Measured(Sample),
     /// What was recorded inside of the measured executions, all of which have ended.
     Breakdown(Box<Breakdown>),
@@ -72,12 +77,12 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Sender<W> {
     pipe: W,
-    buffer: Vec<u8>,
+    line: String,
 }
 
 impl<W: Write> Sender<W> {
     pub(crate) fn new(pipe: W) -> Self {
-        Self { pipe, buffer: Vec::with_capacity(4096) }
+        Self { pipe, line: String::with_capacity(4096) }
     }
 
     /// What the messages go through.
@@ -86,12 +91,20 @@ impl<W: Write> Sender<W> {
     }
 
     pub(crate) fn send(&mut self, message: &Message) -> io::Result<()> {
-        self.buffer.clear();
-        serde_json::to_writer(&mut self.buffer, message)?;
-        self.buffer.push(b'\n');
-        self.pipe.write_all(&self.buffer)
+        self.line.clear();
+        match message {
+            Message::Measured(sample) => row::write(sample, &mut self.line),
+            message => self.line.push_str(&serde_json::to_string(message)?),
+        }
+        self.line.push('\n');
+        self.pipe.write_all(self.line.as_bytes())
     }
 }
+
+/// Something that is no message.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("this is no message")]
+pub(crate) struct Garbled;
 
 /// Puts messages together from the pieces in which a pipe delivers them.
 #[derive(Debug, Default)]
@@ -101,12 +114,22 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// The messages that `bytes` complete.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, serde_json::Error> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, Garbled> {
         self.partial.extend_from_slice(bytes);
         let Some(end) = self.partial.iter().rposition(|&byte| byte == b'\n') else { return Ok(Vec::new()) };
         let rest = self.partial.split_off(end + 1);
         let lines = std::mem::replace(&mut self.partial, rest);
-        lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
+        let lines = str::from_utf8(&lines).map_err(|_| Garbled)?;
+        lines.lines().map(Message::of).collect()
+    }
+}
+
+impl Message {
+    fn of(line: &str) -> Result<Self, Garbled> {
+        if line.starts_with(|c: char| c.is_ascii_digit()) {
+            return row::read(line).map(Self::Measured);
+        }
+        serde_json::from_str(line).map_err(|_| Garbled)
     }
 }
 

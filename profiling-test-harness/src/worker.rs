@@ -92,7 +92,10 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
-    sender.send(&Message::Done(runner.left_since(&before)))
+    sender.send(&Message::Done(runner.left_since(&before)))?;
+    // The process ends now, and with it the runtime's threads: nobody has to wait for them one by one.
+    std::mem::forget(runner);
+    Ok(())
 }
 
 #[cfg(unix)]
