@@ -59,6 +59,7 @@ mod os {
     use std::os::unix::fs::FileExt;
 
     use super::IoFigures;
+    use crate::measure::procfs;
 
     #[derive(Debug, Default)]
     pub(super) struct Source(Option<File>);
@@ -72,21 +73,17 @@ mod os {
         pub(super) fn read(&self) -> Option<(IoFigures, u64)> {
             let mut buffer = [0; 1024];
             let length = self.0.as_ref()?.read_at(&mut buffer, 0).ok()?;
-            let text = str::from_utf8(&buffer[..length]).ok()?;
-            Some((parse(text)?, length as u64))
+            Some((parse(&buffer[..length])?, length as u64))
         }
     }
 
-    fn parse(text: &str) -> Option<IoFigures> {
-        let field = |name: &str| -> Option<u64> {
-            let mut lines = text.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
-        };
+    fn parse(text: &[u8]) -> Option<IoFigures> {
+        let field = |name: &str| procfs::number(procfs::after(text, name)?).map(|(bytes, _)| bytes);
         Some(IoFigures {
-            read_bytes: field("rchar")?,
-            written_bytes: field("wchar")?,
-            device_read_bytes: field("read_bytes")?,
-            device_written_bytes: field("write_bytes")?,
+            read_bytes: field("rchar:")?,
+            written_bytes: field("wchar:")?,
+            device_read_bytes: field("\nread_bytes:")?,
+            device_written_bytes: field("\nwrite_bytes:")?,
         })
     }
 
@@ -96,12 +93,12 @@ mod os {
 
         #[test]
         fn parses_what_the_kernel_prints() {
-            let text = "rchar: 10\nwchar: 20\nsyscr: 1\nsyscw: 2\nread_bytes: 4096\nwrite_bytes: 8192\n\
+            let text = b"rchar: 10\nwchar: 20\nsyscr: 1\nsyscw: 2\nread_bytes: 4096\nwrite_bytes: 8192\n\
                         cancelled_write_bytes: 3\n";
             let figures = parse(text).expect("all four fields");
             assert_eq!((figures.read_bytes, figures.written_bytes), (10, 20));
             assert_eq!((figures.device_read_bytes, figures.device_written_bytes), (4096, 8192));
-            assert_eq!(parse("rchar: 10\n"), None);
+            assert_eq!(parse(b"rchar: 10\n"), None);
         }
     }
 }

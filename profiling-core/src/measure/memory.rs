@@ -58,6 +58,7 @@ mod os {
     use std::os::unix::fs::FileExt;
 
     use super::Memory;
+    use crate::measure::procfs;
 
     #[derive(Debug, Default)]
     pub(super) struct Source {
@@ -81,28 +82,24 @@ mod os {
             let mut buffer = [0; 4096];
             let length = self.status.as_ref()?.read_at(&mut buffer, 0).ok()?;
             let status = &buffer[..length];
-            let threads = value(status, b"Threads:").and_then(|threads| threads.parse().ok());
-            Some(Memory { peak_bytes: bytes(status, b"VmHWM:")?, threads })
+            let threads = procfs::after(status, "\nThreads:").and_then(procfs::number);
+            Some(Memory { peak_bytes: bytes(status, "\nVmHWM:")?, threads: threads.map(|(threads, _)| threads) })
         }
     }
 
     pub(super) fn resident_bytes() -> Option<u64> {
-        bytes(&std::fs::read("/proc/self/status").ok()?, b"VmRSS:")
+        bytes(&std::fs::read("/proc/self/status").ok()?, "\nVmRSS:")
     }
 
     pub(super) fn proportional_bytes(process: u32) -> Option<u64> {
-        bytes(&std::fs::read(format!("/proc/{process}/smaps_rollup")).ok()?, b"Pss:")
+        bytes(&std::fs::read(format!("/proc/{process}/smaps_rollup")).ok()?, "\nPss:")
     }
 
-    /// A field of `/proc/self/status` or `/proc/self/smaps_rollup`.
-    fn value<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a str> {
-        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-        Some(str::from_utf8(line).ok()?.trim())
-    }
-
-    /// A field in bytes; the kernel prints it in KiB.
-    fn bytes(status: &[u8], name: &[u8]) -> Option<u64> {
-        Some(value(status, name)?.strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    /// The field of `/proc/self/status` or `/proc/self/smaps_rollup` that a line begins with; the kernel
+    /// prints it in KiB.
+    fn bytes(text: &[u8], name: &str) -> Option<u64> {
+        let (kibibytes, unit) = procfs::number(procfs::after(text, name)?)?;
+        unit.starts_with(b" kB").then(|| kibibytes * 1024)
     }
 
     #[cfg(test)]
@@ -112,10 +109,10 @@ mod os {
         #[test]
         fn parses_what_the_kernel_prints() {
             let status = b"Name:\tVmHWM: 1 kB\nVmPeak:\t  9000 kB\nVmHWM:\t  102400 kB\nVmRSS:\t       8 kB\n";
-            assert_eq!(bytes(status, b"VmHWM:"), Some(100 << 20));
-            assert_eq!(bytes(status, b"VmRSS:"), Some(8 << 10));
-            assert_eq!(bytes(status, b"VmSwap:"), None);
-            assert_eq!(bytes(b"VmHWM:\t12\n", b"VmHWM:"), None);
+            assert_eq!(bytes(status, "\nVmHWM:"), Some(100 << 20));
+            assert_eq!(bytes(status, "\nVmRSS:"), Some(8 << 10));
+            assert_eq!(bytes(status, "\nVmSwap:"), None);
+            assert_eq!(bytes(b"\nVmHWM:\t12\n", "\nVmHWM:"), None);
         }
 
         #[test]

@@ -15,6 +15,8 @@ pub mod io;
 pub mod leftovers;
 pub mod markers;
 pub mod memory;
+#[cfg(target_os = "linux")]
+mod procfs;
 pub mod schedule;
 pub mod thread;
 pub mod threads;

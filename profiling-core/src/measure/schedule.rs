@@ -24,6 +24,8 @@ mod os {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
 
+    use crate::measure::procfs;
+
     #[derive(Debug, Default)]
     pub(super) struct Source(Option<File>);
 
@@ -35,13 +37,14 @@ mod os {
         pub(super) fn read(&self) -> Option<u64> {
             let mut buffer = [0; 128];
             let length = self.0.as_ref()?.read_at(&mut buffer, 0).ok()?;
-            parse(str::from_utf8(&buffer[..length]).ok()?)
+            parse(&buffer[..length])
         }
     }
 
     /// Time on a CPU, time spent waiting for one, and how often it was given one.
-    fn parse(text: &str) -> Option<u64> {
-        text.split_whitespace().nth(1)?.parse().ok()
+    fn parse(text: &[u8]) -> Option<u64> {
+        let (_on_cpu, rest) = procfs::number(text)?;
+        procfs::number(rest).map(|(waiting, _)| waiting)
     }
 
     #[cfg(test)]
@@ -50,8 +53,8 @@ mod os {
 
         #[test]
         fn parses_what_the_kernel_prints() {
-            assert_eq!(parse("2152981 4711 17\n"), Some(4711));
-            assert_eq!(parse(""), None);
+            assert_eq!(parse(b"2152981 4711 17\n"), Some(4711));
+            assert_eq!(parse(b""), None);
         }
 
         #[test]
