@@ -90,8 +90,10 @@ pub fn job_ids(document: &[DocumentJob], known: &[KnownJob<'_>]) -> BTreeMap<u32
     placed().for_each(|(job, _)| pairing.pair(job.index, |known| known.1 == Some(job.index)));
 
     let taken: HashSet<u32> = document.iter().map(|job| job.index).collect();
-    for id in known.iter().filter_map(|known| known.1).filter(|id| !taken.contains(id)) {
-        pairing.pair(id, |known| known.1 == Some(id));
+    for (position, id) in known.iter().enumerate().filter_map(|(position, known)| Some((position, known.1?))) {
+        if !taken.contains(&id) {
+            pairing.pair_with(id, position);
+        }
     }
     pairing.ids
 }
@@ -116,6 +118,13 @@ impl Pairing<'_> {
             return;
         }
         if let Some(position) = (0..self.known.len()).find(|&job| self.free[job] && fits(&self.known[job])) {
+            self.pair_with(id, position);
+        }
+    }
+
+    /// Pairs the id with this job, if both are free.
+    fn pair_with(&mut self, id: u32, position: usize) {
+        if self.free[position] && !self.ids.contains_key(&id) {
             self.free[position] = false;
             self.ids.insert(id, position);
         }
