@@ -24,7 +24,7 @@ use crate::instructions::{self, Callgrind, Valgrind};
 use crate::machine::Machine;
 use crate::signals;
 use crate::watch::Watch;
-use crate::wire::{Assignment, Message, PROTOCOL, Receiver, WORKER_ARGUMENT};
+use crate::wire::{Assignment, Message, PROTOCOL, Receiver, UNUSABLE, WORKER_ARGUMENT};
 
 use self::trial::Contestant;
 
@@ -698,6 +698,10 @@ impl Conversation {
                 format!("stack overflow ({signal})")
             }
             (Some(signal), _) => format!("killed by {signal}"),
+            (None, Some(code)) if code == i32::from(UNUSABLE) && self.startup.is_some() => format!(
+                "exited with code {code} before it was done, as its worker does when it can't reach the harness any \
+                 more: does the job close file descriptors that it has not opened?"
+            ),
             (None, Some(code)) => format!("exited with code {code} before it was done"),
             (None, None) => format!("ended with {status}"),
         }

@@ -17,6 +17,9 @@ pub(crate) const PROTOCOL: u32 = 2;
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
 
+/// The exit code of a worker that could not begin or go on; what it printed says why.
+pub(crate) const UNUSABLE: u8 = 102;
+
 /// What a worker is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Assignment {

@@ -1,6 +1,7 @@
 //! The child process: executes one case and reports every execution to its supervisor.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
@@ -11,10 +12,7 @@ use profiling_core::runner::CaseRunner;
 
 use crate::channel::Lower;
 use crate::descendants;
-use crate::wire::{Assignment, Message, PROTOCOL, Sender, WORKER_ARGUMENT};
-
-/// The exit code of a worker that could not even begin; what it printed says why.
-const UNUSABLE: u8 = 102;
+use crate::wire::{Assignment, Message, PROTOCOL, Sender, UNUSABLE, WORKER_ARGUMENT};
 
 /// What this process is to do, if it was started as a worker.
 pub(crate) fn assignment() -> Option<Assignment> {
@@ -53,12 +51,14 @@ fn find(name: &str) -> Option<&'static JobDescriptor> {
 }
 
 fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
-    let mut sender = Sender::new(channel);
+    // Neither is dropped: the process ends with them, so that nobody has to wait for the runtime's threads
+    // one by one, and a job that has closed our descriptors does not end it before it has said so.
+    let mut sender = ManuallyDrop::new(Sender::new(channel));
     let own = std::process::id();
     #[cfg(feature = "tracing")]
     profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
-    let mut runner = CaseRunner::with_meter(case, assignment.first, meter)?;
+    let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
     let before = Before::now();
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
     sender.pipe().await_release()?;
@@ -92,10 +92,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
-    sender.send(&Message::Done(runner.left_since(&before)))?;
-    // The process ends now, and with it the runtime's threads: nobody has to wait for them one by one.
-    std::mem::forget(runner);
-    Ok(())
+    sender.send(&Message::Done(runner.left_since(&before)))
 }
 
 #[cfg(unix)]

@@ -22,17 +22,22 @@ pub(crate) struct CaseReport {
     pub stderr: Capture,
 }
 
-/// A failure in full: when, and why.
+/// A failure in full: when, and why, with nothing in it that a terminal obeys.
 pub(crate) fn verdict(failure: &CaseFailure) -> String {
-    format!("failed {}: {}", failure.phase, failure.reason)
+    let reason: String = failure.reason.chars().map(harmless).collect();
+    format!("failed {}: {reason}", failure.phase)
 }
 
-/// What of a failure fits into a line of so many characters, with nothing in it that a terminal obeys.
+/// A character as it may be shown, control characters as Rust writes them.
+fn harmless(c: char) -> String {
+    if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().to_string() } else { c.to_string() }
+}
+
+/// What of a failure fits into a line of so many characters.
 pub(crate) fn verdict_line(failure: &CaseFailure, width: usize) -> String {
     let verdict = verdict(failure);
     let line = verdict.lines().next().unwrap_or_default();
-    let mut shown: String =
-        line.chars().take(width).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let mut shown: String = line.chars().take(width).map(|c| if c == '\t' { ' ' } else { c }).collect();
     if line.chars().nth(width).is_some() || verdict.lines().nth(1).is_some() {
         shown.push('…');
     }
@@ -45,4 +50,19 @@ pub(crate) fn failed_jobs(reports: &[CaseReport]) -> Vec<&'static JobDescriptor>
         reports.iter().filter(|report| report.result.is_err()).map(|report| report.case.job).collect();
     jobs.dedup_by_key(|job| job.name);
     jobs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::Phase;
+
+    #[test]
+    fn a_reason_can_do_nothing_to_a_terminal() {
+        let reason = "returned Err:\t\u{1b}[2J\u{7}é\r\nnext".to_owned();
+        let failure = CaseFailure { phase: Phase::Exit, reason };
+        let shown = "failed after the last execution: returned Err:\t\\u{1b}[2J\\u{7}é\\r\nnext";
+        assert_eq!(verdict(&failure), shown);
+        assert_eq!(verdict_line(&failure, 100), format!("{}…", shown.lines().next().unwrap().replace('\t', " ")));
+    }
 }

@@ -38,9 +38,9 @@ fn registered_ids_without_a_profile_are_refused() {
     let sandbox = Sandbox::new(Package::failing());
     run(sandbox.harness("--exact panics").env("GOOD_DAY", "1")).expect_code(0);
     let entries = sandbox.blueprint_profiles().jobs;
-    assert_eq!(entries.len(), 10);
+    assert_eq!(entries.len(), 11);
     assert!(entries[&0].is_profiled() && !entries[&0].stateful);
-    assert!((1..10).all(|id| entries[&id] == JobProfile::not_profiled()));
+    assert!((1..11).all(|id| entries[&id] == JobProfile::not_profiled()));
 }
 
 #[test]

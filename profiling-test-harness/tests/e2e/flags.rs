@@ -222,7 +222,7 @@ fn in_process_runs_and_stores_nothing() {
     outcome.expect_code(101).says(&[
         "1 passed; 3 failed",
         "---- panics ----\nfailed in execution 0 (a warm-up): panicked at src/lib.rs:14:5: the job panicked",
-        "---- errs_at_3 ----\nfailed in execution 3 (sample 2): returned Err: the job returned an error",
+        "---- errs_at_3 ----\nfailed in execution 3 (sample 2): returned Err: the job returned \\u{1b}[31man error",
         "---- errs_in_warmup ----\nfailed in execution 0 (a warm-up): returned Err: only the warm-up fails",
         "test passes ... ok",
     ]);
