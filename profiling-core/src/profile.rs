@@ -281,6 +281,19 @@ pub struct SampleRecord {
     pub figures: Sample,
 }
 
+impl SampleRecord {
+    /// What `serde_json::to_string` makes of it. In a user's test build, which optimises neither, that would
+    /// be more work than all else that the harness does for a sample.
+    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
+        let Self { params, sample, figures } = self;
+        let mut json = format!("{{\"params\":{},\"sample\":{sample},", serde_json::to_string(params)?);
+        // A string takes everything.
+        let _ = figures.write_json(&mut json);
+        json.push('}');
+        Ok(json)
+    }
+}
+
 impl Environment {
     /// Whether figures of this build say something about production.
     #[must_use]
@@ -372,6 +385,40 @@ mod tests {
     fn case(wall_ns: u64, peak_rss_bytes: Option<u64>, samples: usize) -> CaseProfile {
         let sample = Sample { wall_ns, peak_rss_bytes, peak_heap_bytes: Some(5), ..Sample::default() };
         CaseProfile::of(Params::new(), &vec![sample; samples], &Circumstances::default()).expect("samples")
+    }
+
+    #[test]
+    fn a_record_is_the_json_that_serde_makes_of_it() {
+        let everything = Sample {
+            wall_ns: 1,
+            cpu_ns: Some(2),
+            cpu_user_ns: Some(3),
+            cpu_system_ns: Some(4),
+            peak_rss_bytes: Some(5),
+            peak_heap_bytes: Some(6),
+            allocated_bytes: Some(7),
+            allocations: Some(8),
+            retained_heap_bytes: Some(9),
+            minor_faults: Some(10),
+            major_faults: Some(11),
+            voluntary_switches: Some(12),
+            involuntary_switches: Some(13),
+            run_queue_delay_ns: Some(14),
+            read_bytes: Some(15),
+            written_bytes: Some(16),
+            device_read_bytes: Some(17),
+            device_written_bytes: Some(18),
+            peak_threads: Some(19),
+            peak_file_descriptors: Some(20),
+            hardware_instructions: Some(21),
+        };
+        let some = Sample { wall_ns: u64::MAX, retained_heap_bytes: Some(i64::MIN), ..Sample::default() };
+        let params = Params::from_iter([("k \"é".to_owned(), "\n".into()), ("n".to_owned(), (-1).into())]);
+        for (figures, params) in [(Sample::default(), Params::new()), (some, params.clone()), (everything, params)] {
+            let record = SampleRecord { params, sample: 7, figures };
+            let json = record.to_json().expect("every record can be written");
+            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written"));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What one measured execution cost.
 
+use std::fmt::{self, Write};
+
 use serde::{Deserialize, Serialize};
 
 /// The figures of one measured execution.
@@ -76,4 +78,27 @@ pub struct Sample {
     /// and then some hundred instructions of the readings themselves are in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware_instructions: Option<u64>,
+}
+
+macro_rules! write_json {
+    ($($figure:ident)+) => {
+        impl Sample {
+            /// Appends its fields as they are in JSON: `"wall_ns":521,"cpu_ns":19840`.
+            pub(crate) fn write_json(&self, json: &mut String) -> fmt::Result {
+                let Self { wall_ns, $($figure),+ } = *self;
+                write!(json, "\"wall_ns\":{wall_ns}")?;
+                $(if let Some(figure) = $figure {
+                    write!(json, concat!(",\"", stringify!($figure), "\":{}"), figure)?;
+                })+
+                Ok(())
+            }
+        }
+    };
+}
+
+write_json! {
+    cpu_ns cpu_user_ns cpu_system_ns peak_rss_bytes peak_heap_bytes allocated_bytes allocations
+    retained_heap_bytes minor_faults major_faults voluntary_switches involuntary_switches
+    run_queue_delay_ns read_bytes written_bytes device_read_bytes device_written_bytes peak_threads
+    peak_file_descriptors hardware_instructions
 }

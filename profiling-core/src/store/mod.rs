@@ -302,10 +302,7 @@ impl LockedStore {
         self.create_directory()?;
         let (path, samples_path) = (self.profile_path(&profile.job), self.samples_path(&profile.job));
         let staged_samples = atomic::stage(&samples_path, |file| {
-            samples.iter().try_for_each(|sample| {
-                serde_json::to_writer(&mut *file, sample)?;
-                file.write_all(b"\n")
-            })
+            samples.iter().try_for_each(|sample| writeln!(file, "{}", sample.to_json()?))
         });
         let staged_samples = staged_samples.map_err(io_error("write", &samples_path))?;
         let staged_profile = atomic::stage(&path, |file| {
