@@ -150,13 +150,14 @@ mod tests {
     #[test]
     fn a_directory_is_used_again_until_a_worker_changes_it() -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let changed: [(&str, fn(&Path) -> io::Result<()>); 3] = [
+        type Change = fn(&Path) -> io::Result<()>;
+        let changes: [(&str, Change); 3] = [
             ("a file", |directory| fs::write(directory.join("x"), "")),
             ("a directory", |directory| fs::create_dir(directory.join("x"))),
             ("permissions", |directory| fs::set_permissions(directory, fs::Permissions::from_mode(0o500))),
         ];
         let mut files = Files::watch(&[])?;
-        for (what, change) in changed {
+        for (what, change) in changes {
             let first = files.temporary_directory()?;
             let path = first.path().to_owned();
             files.left(first);

@@ -12,7 +12,7 @@ use thiserror::Error;
 mod row;
 
 /// The version of this protocol, which a worker states in its first message.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
