@@ -74,8 +74,8 @@ pub struct CaseProfile {
     /// demand, in a run of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<u64>,
-    /// The most memory of the worker and all processes that the job has started together. Absent where none
-    /// was seen running: `peak_rss_bytes` is then all there is.
+    /// The most memory of the worker and all processes that the job has started together, warm-ups included.
+    /// Absent where there were none, or none was seen: `peak_rss_bytes` is then all there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree_peak: Option<TreePeak>,
     /// How many more file descriptors were open after the last execution than before the first.
@@ -137,6 +137,9 @@ pub struct TreePeak {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TreePeakMethod {
+    /// The kernel's own mark of the most memory in a control group that held these processes alone; what was
+    /// sampled, where that was more.
+    Cgroup,
     /// The largest sum of the processes' proportional set sizes, looked at every few milliseconds.
     Sampled,
 }

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+use crate::cgroup;
+
 /// What more files there are in the working directory than this is too much to look at for every case.
 const MOST: usize = 50_000;
 
@@ -37,6 +39,11 @@ impl Files {
         let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, unused: Vec::new() };
         files.seen = files.look();
         Ok(files)
+    }
+
+    /// Where a later run looks for what this one could not remove.
+    pub(crate) fn directory(&self) -> &Path {
+        self.temporary.path()
     }
 
     /// An empty directory for the temporary files of one worker.
@@ -111,7 +118,8 @@ fn sweep(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+        if let Some(owner) = owner.filter(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            cgroup::sweep(&entry.path(), owner);
             // What belongs to another user stays.
             let _ = fs::remove_dir_all(entry.path());
         }

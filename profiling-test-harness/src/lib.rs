@@ -40,6 +40,7 @@ mod print;
 
 mod baseline;
 mod capture;
+mod cgroup;
 mod channel;
 mod cli;
 mod comparison;

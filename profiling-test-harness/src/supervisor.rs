@@ -11,11 +11,12 @@ use profiling_core::evidence::Evidence;
 use profiling_core::job::{Case, Isolation};
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::{clock, nanoseconds};
-use profiling_core::profile::{Circumstances, ColdStart, TreePeak, TreePeakMethod};
+use profiling_core::profile::{Circumstances, ColdStart};
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
 use crate::capture::Capture;
+use crate::cgroup::{self, Cgroup, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
 use crate::events::{Event, Events, Stream};
@@ -23,7 +24,7 @@ use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
 use crate::machine::Machine;
 use crate::signals;
-use crate::watch::Watch;
+use crate::watch::{Tree, Watch};
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, UNUSABLE, WORKER_ARGUMENT};
 
 use self::trial::Contestant;
@@ -177,6 +178,8 @@ pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
     files: Files,
+    /// Where the machine lets us make control groups.
+    groups: Option<Cgroups>,
     machine: Machine,
     /// Counts the instructions of cases, where the user wants that.
     valgrind: Option<Valgrind>,
@@ -194,6 +197,8 @@ struct Worker {
     channel: Upper,
     events: Events,
     started: Started,
+    /// What it runs in.
+    group: Option<Cgroup>,
 }
 
 /// How a worker is started.
@@ -205,6 +210,8 @@ struct Launch {
     case_index: usize,
     capture: bool,
     by_turns: bool,
+    /// What it is to run in.
+    group: Option<Cgroup>,
 }
 
 /// When a worker was started, by its supervisor's clock and by one that the worker can read.
@@ -220,8 +227,10 @@ impl Supervisor {
     pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
         let files = Files::watch(ours)?;
+        let groups = Cgroups::find(&[Controller::Memory]).ok();
+        let groups = groups.filter(|groups| cgroup::record(groups, files.directory()).is_ok());
         let machine = Machine::default();
-        Ok(Self { executable: std::env::current_exe()?, capture, files, machine, valgrind, spare: None })
+        Ok(Self { executable: std::env::current_exe()?, capture, files, groups, machine, valgrind, spare: None })
     }
 
     /// This binary.
@@ -290,7 +299,7 @@ impl Supervisor {
         let callgrind = Callgrind::new()?;
         let round = plan.first_round();
         let command = callgrind.command(contestant.executable);
-        let launch = Launch { command, case_index: contestant.case_index, capture: true, by_turns: false };
+        let launch = Launch { command, case_index: contestant.case_index, capture: true, by_turns: false, group: None };
         let worker = self.start_as(plan.case, round, launch)?;
         let process = worker.child.id();
         let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?;
@@ -312,9 +321,9 @@ impl Supervisor {
         then: Option<(Case, Round)>,
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
-        let Worker { mut child, channel, events, started, temporary, .. } = worker;
+        let Worker { mut child, channel, events, started, temporary, group, .. } = worker;
         channel.release();
-        let mut conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id()));
+        let mut conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id(), group));
         let ending = conversation.follow(progress);
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
@@ -327,10 +336,14 @@ impl Supervisor {
         let _ = child.kill();
         let _ = child.wait();
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
+        let (tree, group) = conversation.watch.end(conversation.left.started_processes);
+        if let (Some(groups), Some(group)) = (&mut self.groups, group) {
+            groups.give_back(group);
+        }
         let files = self.files.left(temporary);
         let (ending, status) = ending?;
         conversation.drain()?;
-        Ok(conversation.judge(ending, status, &files))
+        Ok(conversation.judge(ending, status, &files, &tree))
     }
 
     /// The worker that is waiting to do this, or a new one.
@@ -345,13 +358,17 @@ impl Supervisor {
     }
 
     fn start(&mut self, case: Case, round: Round) -> io::Result<Worker> {
+        let group = self.groups.as_mut().and_then(|groups| groups.group().ok());
+        if group.is_none() {
+            self.groups = None;
+        }
         let command = Command::new(&self.executable);
-        let launch = Launch { command, case_index: case.index, capture: self.capture, by_turns: false };
+        let launch = Launch { command, case_index: case.index, capture: self.capture, by_turns: false, group };
         self.start_as(case, round, launch)
     }
 
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, by_turns } = launch;
+        let Launch { mut command, case_index, capture, by_turns, group } = launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
@@ -372,9 +389,12 @@ impl Supervisor {
             .stdout(output())
             .stderr(output());
         let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
-        let mut child = command.spawn()?;
+        let mut child = match &group {
+            Some(group) => group.spawn(&mut command)?,
+            None => command.spawn()?,
+        };
         let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
-        Ok(Worker { case, round, temporary, child, channel, events, started })
+        Ok(Worker { case, round, temporary, child, channel, events, started, group })
     }
 }
 
@@ -425,8 +445,6 @@ struct Conversation {
     /// Executions that have ended.
     ended: u64,
     samples: Vec<Sample>,
-    /// The most memory of the worker and its descendants together.
-    tree_bytes: Option<u64>,
     /// The worker is looking at what was left behind.
     waiting: bool,
     left: Leftovers,
@@ -450,7 +468,6 @@ impl Conversation {
             first_execution_ns: None,
             ended: 0,
             samples: Vec::new(),
-            tree_bytes: None,
             waiting: false,
             left: Leftovers::default(),
             breakdown: Breakdown::default(),
@@ -537,7 +554,6 @@ impl Conversation {
                 let seen = self.watch.take();
                 sample.peak_threads = sample.peak_threads.max(seen.threads);
                 sample.peak_file_descriptors = sample.peak_file_descriptors.max(seen.file_descriptors);
-                self.tree_bytes = self.tree_bytes.max(seen.tree_bytes);
                 self.end_execution(sample.wall_ns);
                 self.samples.push(sample);
             }
@@ -635,7 +651,7 @@ impl Conversation {
         }
     }
 
-    fn judge(mut self, ending: Ending, status: Option<ExitStatus>, files: &[String]) -> CaseRun {
+    fn judge(mut self, ending: Ending, status: Option<ExitStatus>, files: &[String], tree: &Tree) -> CaseRun {
         self.note_unsaid(ending, status);
         let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
         let result = match self.failure.take() {
@@ -644,12 +660,12 @@ impl Conversation {
                 Err(CaseFailure { reason, ..failure })
             }
             Some(failure) => Err(failure),
-            None => Ok(self.measured(files)),
+            None => Ok(self.measured(files, tree)),
         };
         CaseRun { result, stdout, stderr }
     }
 
-    fn measured(self, files: &[String]) -> Measured {
+    fn measured(self, files: &[String], tree: &Tree) -> Measured {
         let cold_start = self
             .startup
             .zip(self.first_execution_ns)
@@ -662,12 +678,9 @@ impl Conversation {
         // Where every sample has a process of its own, nothing grows from one to the next.
         let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
         let evidence = Evidence::of(grown, self.planned(), &self.left, files);
-        let resident = self.samples.iter().filter_map(|sample| sample.peak_rss_bytes).max();
         let circumstances = Circumstances {
             cold_starts,
-            tree_peak: self
-                .tree_bytes
-                .map(|bytes| TreePeak { bytes: bytes.max(resident.unwrap_or(0)), method: TreePeakMethod::Sampled }),
+            tree_peak: tree.peak(&self.samples),
             file_descriptors_left_open: self.left.file_descriptors,
             // What one of many processes has recorded would stand for all.
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },

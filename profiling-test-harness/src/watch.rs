@@ -4,6 +4,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use profiling_core::measure::{descriptors, family, memory};
+use profiling_core::profile::{TreePeak, TreePeakMethod};
+use profiling_core::sample::Sample;
+
+use crate::cgroup::Cgroup;
 
 /// How long after its last message a worker is looked at: shorter executions are left in peace.
 const FIRST: Duration = Duration::from_millis(2);
@@ -19,8 +23,6 @@ const FAMILY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 pub(crate) struct Seen {
     pub threads: Option<u64>,
     pub file_descriptors: Option<u64>,
-    /// The memory of the worker and its descendants together, while there were any.
-    pub tree_bytes: Option<u64>,
 }
 
 /// When to look at a worker, and what was seen.
@@ -29,11 +31,13 @@ pub(crate) struct Watch {
     worker: u32,
     next: Instant,
     seen: Seen,
+    tree: Tree,
 }
 
 impl Watch {
-    pub(crate) fn new(worker: u32) -> Self {
-        Self { worker, next: Instant::now() + FIRST, seen: Seen::default() }
+    /// `group`: the control group that holds the worker and its descendants, and nothing else.
+    pub(crate) fn new(worker: u32, group: Option<Cgroup>) -> Self {
+        Self { worker, next: Instant::now() + FIRST, seen: Seen::default(), tree: Tree { group, ..Tree::default() } }
     }
 
     /// When to look next.
@@ -60,17 +64,133 @@ impl Watch {
             let members = family.iter().filter(|one| !one.ended).map(|one| one.id).chain([self.worker]);
             // One that has just ended has no memory any more.
             let bytes: u64 = members.filter_map(memory::proportional_bytes).sum();
-            self.seen.tree_bytes = self.seen.tree_bytes.max(Some(bytes).filter(|&bytes| bytes > 0));
+            self.tree.look(bytes);
             (begin.elapsed() * REST).clamp(FAMILY.0, FAMILY.1)
         } else {
             ALONE
         };
         self.next = Instant::now() + pause;
     }
+
+    /// What the worker and its descendants have used together, and the group, which nobody is in any more. To
+    /// be asked for once they have ended, before anyone removes their files. `started_processes`: the worker
+    /// knows of descendants, which may have been too short for a look.
+    pub(crate) fn end(&mut self, started_processes: bool) -> (Tree, Option<Cgroup>) {
+        let mut tree = std::mem::take(&mut self.tree);
+        let group = tree.end(started_processes);
+        (tree, group)
+    }
+}
+
+/// The memory of a worker and its descendants together.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    group: Option<Cgroup>,
+    /// The largest sum that was seen while there were descendants.
+    sampled_bytes: Option<u64>,
+    /// The most memory in the group that held files; `None` where nobody has looked.
+    cache_bytes: Option<u64>,
+    /// The group's own peak; `None` where there were no descendants.
+    peak_bytes: Option<u64>,
+}
+
+impl Tree {
+    fn look(&mut self, bytes: u64) {
+        self.sampled_bytes = self.sampled_bytes.max(Some(bytes).filter(|&bytes| bytes > 0));
+        self.look_at_cache();
+    }
+
+    fn look_at_cache(&mut self) {
+        self.cache_bytes = self.cache_bytes.max(self.group.as_ref().and_then(Cgroup::cache_bytes));
+    }
+
+    fn end(&mut self, started_processes: bool) -> Option<Cgroup> {
+        if started_processes || self.sampled_bytes.is_some() {
+            self.look_at_cache();
+            self.peak_bytes = self.group.as_ref().and_then(Cgroup::peak_bytes);
+        }
+        self.group.take()
+    }
+
+    /// The peak, where there were descendants.
+    ///
+    /// The group's peak has files in it that were read or written. Where these can be more than a small part
+    /// of it, the sampled peak stands. Both are the least that there was: the group lacks what was charged to
+    /// others, such as the pages of a program that they had read before, and a sum lacks what was there
+    /// between two looks. So the larger one is nearer to the truth.
+    pub(crate) fn peak(&self, samples: &[Sample]) -> Option<TreePeak> {
+        let resident = samples.iter().filter_map(|sample| sample.peak_rss_bytes).max();
+        let files = self.files_at_most(samples);
+        let grouped = self.peak_bytes.filter(|&peak| files.is_some_and(|files| files <= small(peak)));
+        let method = if grouped.is_some() { TreePeakMethod::Cgroup } else { TreePeakMethod::Sampled };
+        let bytes = grouped.max(self.sampled_bytes)?.max(resident.unwrap_or(0));
+        Some(TreePeak { bytes, method })
+    }
+
+    /// How much of the group's peak files can be: what was seen, or what an execution has transferred, as it
+    /// may have removed the file again.
+    fn files_at_most(&self, samples: &[Sample]) -> Option<u64> {
+        let transferred = |sample: &Sample| Some(sample.device_read_bytes? + sample.device_written_bytes?);
+        let most = samples.iter().map(transferred).collect::<Option<Vec<_>>>()?.into_iter().max();
+        Some(self.cache_bytes?.max(most.unwrap_or(0)))
+    }
+}
+
+/// How much of a peak doesn't matter: 1%, and what a few small files take.
+fn small(peak: u64) -> u64 {
+    (peak / 100).max(1 << 20)
 }
 
 /// The threads of a process; `None` where the platform doesn't tell.
 fn threads(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn tree(sampled: Option<u64>, peak: Option<u64>, cache: u64) -> Tree {
+        Tree { group: None, sampled_bytes: sampled, cache_bytes: peak.map(|_| cache), peak_bytes: peak }
+    }
+
+    fn samples(transferred: u64) -> [Sample; 2] {
+        let quiet = Sample {
+            peak_rss_bytes: Some(8 * MIB),
+            device_read_bytes: Some(0),
+            device_written_bytes: Some(0),
+            ..Sample::default()
+        };
+        [quiet, Sample { device_written_bytes: Some(transferred), ..quiet }]
+    }
+
+    fn peak(tree: &Tree, transferred: u64) -> Option<(u64, TreePeakMethod)> {
+        let found = tree.peak(&samples(transferred))?;
+        Some((found.bytes / MIB, found.method))
+    }
+
+    #[test]
+    fn the_group_counts_where_files_cannot_have_raised_it() {
+        use TreePeakMethod::{Cgroup, Sampled};
+        let both = tree(Some(190 * MIB), Some(200 * MIB), 2 * MIB);
+        assert_eq!(peak(&both, 2 * MIB), Some((200, Cgroup)));
+        assert_eq!(peak(&both, 3 * MIB), Some((190, Sampled)), "a file may have come and gone");
+        assert_eq!(peak(&tree(Some(190 * MIB), Some(500 * MIB), 300 * MIB), 0), Some((190, Sampled)));
+        assert_eq!(peak(&tree(Some(190 * MIB), None, 0), 0), Some((190, Sampled)));
+        assert_eq!(peak(&tree(Some(203 * MIB), Some(200 * MIB), 0), 0), Some((203, Cgroup)));
+        let unknown = [Sample { device_read_bytes: None, ..samples(0)[0] }];
+        assert_eq!(both.peak(&unknown).map(|peak| peak.method), Some(Sampled));
+    }
+
+    #[test]
+    fn short_descendants_are_in_the_group_alone() {
+        use TreePeakMethod::Cgroup;
+        assert_eq!(peak(&tree(None, Some(20 * MIB), 0), 0), Some((20, Cgroup)));
+        assert_eq!(peak(&tree(None, Some(5 * MIB), 0), 0), Some((8, Cgroup)), "the worker alone had more");
+        assert_eq!(peak(&tree(None, Some(20 * MIB), 10 * MIB), 0), None, "nobody has seen them");
+        assert_eq!(peak(&tree(None, None, 0), 0), None, "there were none");
+    }
 }

@@ -71,6 +71,12 @@ pub fn descendants() -> Vec<Descendant> {
     if os::has_children() { os::descendants() } else { Vec::new() }
 }
 
+/// Whether this process has started any others, which may have ended; `false` where the platform doesn't tell.
+#[must_use]
+pub fn has_started_any() -> bool {
+    os::has_children() || Usage::of_children().is_some_and(|usage| usage.minor_faults > 0)
+}
+
 /// The ids of the children of a process, those included that have ended and were not waited for.
 #[must_use]
 pub fn children_of(process: u32) -> Vec<u32> {

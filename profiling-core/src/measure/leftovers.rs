@@ -44,6 +44,9 @@ pub struct Leftovers {
     /// The names of processes that are still running.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<String>,
+    /// Whether any process was started at all, of which all may have ended.
+    #[serde(default)]
+    pub started_processes: bool,
 }
 
 impl Before {
@@ -85,6 +88,7 @@ impl Before {
                 .map(|(now, before)| now.cast_signed() - before.cast_signed()),
             threads: self.new_threads().count() as u64,
             processes: self.processes(),
+            started_processes: family::has_started_any(),
             ..Leftovers::default()
         };
         let new = descriptors::sockets().into_iter().filter(|socket| !self.sockets.contains(&socket.inode));

@@ -87,10 +87,11 @@ impl Supervisor {
             case_index: contestant.case_index,
             capture: true,
             by_turns: true,
+            group: None,
         };
         let super::Worker { child, channel, events, started, temporary, .. } =
             self.start_as(plan.case, round, launch)?;
-        let conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id()));
+        let conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id(), None));
         Ok(Party { child, channel, conversation, _temporary: temporary })
     }
 }

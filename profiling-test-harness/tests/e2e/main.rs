@@ -3,6 +3,8 @@
 mod allocators;
 #[cfg(unix)]
 mod baselines;
+#[cfg(target_os = "linux")]
+mod cgroups;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod disk;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cgroups;
 use crate::sandbox::{Package, Sandbox, run};
 
 const MIB: u64 = 1 << 20;
@@ -87,12 +88,48 @@ fn child_processes_are_part_of_the_cost() {
         let parts = ["cpu_user_ns", "cpu_system_ns"].map(|part| case[part]["mean"].as_f64().expect("measured"));
         let mean = case["cpu_ns"]["mean"].as_f64().expect("measured");
         assert!((parts.iter().sum::<f64>() / mean - 1.0).abs() < 0.1, "{profile}");
-        assert_eq!(case["tree_peak"]["method"], "sampled", "{profile}");
-        let tree = case["tree_peak"]["bytes"].as_u64().expect("measured");
-        assert!((195 * MIB..220 * MIB).contains(&tree), "{tree}");
+        expect_tree_peak(case, if cgroups::can_be_made() { "cgroup" } else { "sampled" });
         assert!(profile["peak_memory_mb"].as_u64() >= Some(195), "{profile}");
         expect_nothing_kept(&profile);
     }
+}
+
+/// Of a child of 200 MiB.
+#[track_caller]
+fn expect_tree_peak(case: &Value, method: &str) {
+    assert_eq!(case["tree_peak"]["method"], method, "{case}");
+    let tree = case["tree_peak"]["bytes"].as_u64().expect("measured");
+    assert!((200 * MIB..210 * MIB).contains(&tree), "{tree}");
+}
+
+/// A control group's peak would have the 100 MiB of the file in it.
+#[test]
+fn files_in_the_cache_are_no_memory_of_the_tree() {
+    let [profile] = profiles(["has_a_child_and_a_big_file"]);
+    expect_tree_peak(&profile["cases"][0], "sampled");
+}
+
+#[test]
+fn the_tree_is_measured_where_no_control_group_can_be_made() {
+    let sandbox = Sandbox::alone(Package::keeper());
+    let Some(mut harness) = cgroups::without(&sandbox.harness("--exact waits_for_its_child")) else {
+        return eprintln!("skipped: this machine lets us make no namespace to hide the control groups in");
+    };
+    run(&mut harness).expect_code(0);
+    expect_tree_peak(&sandbox.profile("waits_for_its_child")["cases"][0], "sampled");
+}
+
+#[test]
+fn a_child_that_is_too_short_to_be_seen_counts() {
+    if !cgroups::can_be_made() {
+        return eprintln!("skipped: this machine lets us make no control groups");
+    }
+    let [short, alone] = profiles(["has_a_short_child", "removes_its_file"]);
+    let case = &short["cases"][0];
+    assert_eq!(case["tree_peak"]["method"], "cgroup", "{case}");
+    let [tree, own] = [&case["tree_peak"]["bytes"], &case["peak_rss_bytes"]["max"]].map(Value::as_u64);
+    assert!(tree.is_some() && tree >= own && tree < Some(32 * MIB), "{case}");
+    assert_eq!(alone["cases"][0]["tree_peak"], Value::Null, "{alone}");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! What this machine permits with control groups, and that none are left behind.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::processes;
+use crate::sandbox::{Package, Sandbox};
+
+/// The group of version 1 that this process's memory is counted in.
+fn own() -> Option<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup").expect("this is Linux");
+    let path = groups.lines().find_map(|line| line.split_once(":memory:/"))?.1;
+    Some(PathBuf::from("/sys/fs/cgroup/memory").join(path))
+}
+
+/// Whether a control group can be made for sure; with version 2 alone, who knows.
+pub(crate) fn can_be_made() -> bool {
+    let Some(group) = own().map(|own| own.join(format!("profiling-test-{}", std::process::id()))) else { return false };
+    fs::create_dir(&group).is_ok_and(|()| fs::remove_dir(group).is_ok())
+}
+
+/// The same command where there are no control groups, if this machine lets us hide them.
+pub(crate) fn without(command: &Command) -> Option<Command> {
+    let hide = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"";
+    let hiding = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", hide, "sh"]);
+        unshare
+    };
+    let works = hiding().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    works.then(|| {
+        let mut hidden = hiding();
+        hidden.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => hidden.env(name, value),
+                None => hidden.env_remove(name),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            hidden.current_dir(directory);
+        }
+        hidden
+    })
+}
+
+/// The groups that a supervisor has made and that are there.
+fn groups_of(supervisor: u32) -> Vec<PathBuf> {
+    let prefix = format!("profiling-{supervisor}-");
+    let groups = own().into_iter().flat_map(|own| fs::read_dir(own).into_iter().flatten().flatten());
+    let ours = groups.filter(|group| group.file_name().to_string_lossy().starts_with(&prefix));
+    ours.map(|group| group.path()).collect()
+}
+
+/// Also ends what the job had started, which nobody else can find.
+#[test]
+fn what_a_killed_run_leaves_is_removed_by_the_next() {
+    if !can_be_made() {
+        return eprintln!("skipped: this machine lets us make no control groups");
+    }
+    let sandbox = Sandbox::new(Package::keeper());
+    let mut command = sandbox.harness("--exact has_a_child_and_never_ends");
+    let mut supervisor = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it ran before");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !processes::of(&sandbox).iter().any(|process| process.command.starts_with("sleep")) {
+        assert!(Instant::now() < deadline, "the job has not started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let groups = groups_of(supervisor.id());
+    assert!(!groups.is_empty(), "it runs in none");
+    supervisor.kill().expect("it is a child that wasn't waited for");
+    supervisor.wait().expect("it is a child");
+    let mut next = sandbox
+        .harness("--exact removes_its_file")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it ran before");
+    assert!(next.wait().expect("it is a child").success());
+    assert_eq!(groups_of(supervisor.id()), Vec::<PathBuf>::new());
+    assert_eq!(groups_of(next.id()), Vec::<PathBuf>::new());
+    processes::expect_none(&sandbox);
+}
