@@ -90,9 +90,61 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What came of it within the limits of platforms, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsals: Vec<Rehearsal>,
     /// What goes on inside of an execution.
     #[serde(flatten)]
     pub breakdown: Breakdown,
+}
+
+/// How a case did within the limits of one size of a platform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// The size, as it was asked for.
+    pub size: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: RehearsalOutcome,
+    /// The median wall-clock time that was predicted from the samples, in nanoseconds; absent where CPU time
+    /// was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_p50_ns: Option<u64>,
+    /// The period in which CPU time was granted, in nanoseconds: executions of few periods take shorter or longer
+    /// than predicted, as they don't use up what they are granted.
+    pub period_ns: u64,
+    /// What of the file system could be written to.
+    pub file_system: FileSystem,
+}
+
+/// What came of a rehearsal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RehearsalOutcome {
+    /// All executions ended well.
+    Passed {
+        /// How long they took.
+        wall_ns: Summary,
+    },
+    /// One did not.
+    Failed {
+        /// Why.
+        reason: String,
+        /// How many processes were killed because the memory was used up.
+        out_of_memory_kills: u64,
+    },
+}
+
+/// What of the file system a rehearsed job could write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileSystem {
+    /// Its temporary directory alone.
+    ReadOnly,
+    /// All, as the machine permits no mounts of its own for a process.
+    Unrestricted,
 }
 
 /// What was seen beside the samples of a case.
@@ -106,6 +158,8 @@ pub struct Circumstances {
     pub file_descriptors_left_open: Option<i64>,
     /// See [`CaseProfile::instructions`].
     pub instructions: Option<u64>,
+    /// See [`CaseProfile::rehearsals`].
+    pub rehearsals: Vec<Rehearsal>,
     /// See [`CaseProfile::breakdown`].
     pub breakdown: Breakdown,
     /// Who has used the machine meanwhile.
@@ -322,6 +376,7 @@ impl CaseProfile {
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
             noise: Noise::of(samples, circumstances.machine),
+            rehearsals: circumstances.rehearsals.clone(),
             breakdown: circumstances.breakdown.clone(),
         })
     }

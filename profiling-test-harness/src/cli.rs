@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, ColorChoice, Command, value_parser};
 
 use crate::baseline::Name;
+use crate::rehearsal::{GRAMMAR, Size};
 
 /// What the user asked for.
 #[expect(clippy::struct_excessive_bools, reason = "libtest's flags are independent of each other")]
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: bool,
+    /// The sizes in whose limits to run each case once more.
+    pub rehearse: Vec<Size>,
 }
 
 /// What to do with kept baselines.
@@ -170,6 +173,7 @@ fn comparing(command: Command) -> Command {
 /// Our own options for measuring.
 fn own(command: Command) -> Command {
     let instructions = "Count the instructions of one more execution per case, under Valgrind";
+    let rehearse = format!("Run each case once more within limits, and compare: {GRAMMAR}; can be given several times");
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
         .next_help_heading("Profiling")
@@ -192,6 +196,7 @@ fn own(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
+        .arg(option("rehearse", "LIMITS", &rehearse).value_parser(size).action(ArgAction::Append))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
@@ -259,6 +264,15 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 
 fn samples(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|&samples| samples > 0).ok_or_else(|| format!("not a whole number from 1 to {}", u32::MAX))
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    text.parse()
+}
+
+/// Several, with blanks between them.
+fn sizes(text: &str) -> Result<Vec<Size>, String> {
+    text.split_whitespace().map(size).collect()
 }
 
 fn warmup(text: &str) -> Result<u32, String> {
@@ -338,6 +352,15 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         let message = "--baseline and --save-baseline need profiles, of which --in-process makes none\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
     }
+    let rehearse: Vec<Size> = match matches.get_many("rehearse") {
+        Some(sizes) => sizes.cloned().collect(),
+        None => environment.option("rehearse", sizes)?.unwrap_or_default(),
+    };
+    if !rehearse.is_empty() && in_process {
+        let message = "--rehearse (or PROFILING_REHEARSE) needs a process of the job's own, and can't be used with \
+                       --in-process (or PROFILING_IN_PROCESS)\n";
+        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+    }
     Ok(Arguments {
         selection: Selection {
             filters: strings("filter"),
@@ -372,6 +395,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         out: matches.get_one("out").cloned().or_else(|| environment.0(&twin("out")).map(PathBuf::from)),
         in_process,
         instructions,
+        rehearse,
     })
 }
 
@@ -467,6 +491,10 @@ mod tests {
         assert!(arguments.in_process && arguments.no_capture);
         assert!(!arguments.instructions);
         assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions);
+        let sizes = [("PROFILING_REHEARSE", "cpus=1,memory=1GiB  cpus=2,memory=2GiB")];
+        assert_eq!(parse_line("", &sizes).expect("valid").rehearse.len(), 2);
+        let over = parse_line("--rehearse cpus=0.5,memory=1GiB", &sizes).expect("valid").rehearse;
+        assert_eq!(over.iter().map(|size| &*size.name).collect::<Vec<_>>(), ["cpus=0.5,memory=1GiB"]);
         let off = parse_line("", &[("PROFILING_IN_PROCESS", "0"), ("RUST_TEST_NOCAPTURE", "0")]).expect("valid");
         assert!(!off.in_process && !off.no_capture);
     }
@@ -479,12 +507,19 @@ mod tests {
             ("--timeout 0s", "more than zero"),
             ("--ignored --include-ignored", "cannot be used with"),
             ("--instructions --in-process", "can't be used with --in-process"),
+            ("--rehearse cpus=1,memory=1GiB --in-process", "can't be used with --in-process"),
+            ("--rehearse cpus=1", "'--rehearse <LIMITS>': `memory` is missing"),
             ("--nonsense", "unexpected argument"),
         ] {
             let message = parse_line(line, &[]).expect_err("invalid").to_string();
             assert!(message.contains(says), "{line}: {message}");
         }
-        for (variable, value) in [("PROFILING_SAMPLES", "0"), ("PROFILING_WARMUP", "-1"), ("PROFILING_TIMEOUT", "5")] {
+        for (variable, value) in [
+            ("PROFILING_REHEARSE", "cpus=1"),
+            ("PROFILING_SAMPLES", "0"),
+            ("PROFILING_WARMUP", "-1"),
+            ("PROFILING_TIMEOUT", "5"),
+        ] {
             let message = parse_line("", &[(variable, value)]).expect_err("invalid").to_string();
             assert!(message.contains(variable) && message.contains(value), "{message}");
         }

@@ -126,6 +126,16 @@ fn sweep(directory: &Path) {
     }
 }
 
+/// How much the files below a directory hold together.
+pub(crate) fn bytes_in(directory: &Path) -> u64 {
+    let mut bytes = 0;
+    let complete = walk(directory, &|_| false, &mut |file| {
+        bytes += file.symlink_metadata().map_or(0, |metadata| metadata.len());
+    });
+    // What can't be counted any more is too much.
+    complete.map_or(u64::MAX, |()| bytes)
+}
+
 /// Hands over every file below a directory, as far as it can be read; `None` where there are too many.
 fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMut(PathBuf)) -> Option<()> {
     let mut directories = vec![directory.to_owned()];

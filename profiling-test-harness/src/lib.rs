@@ -28,7 +28,7 @@
 //! | fastrand | the random order of turns in a comparison |
 //! | humantime | durations and dates as people write them |
 //! | ruzstd, tar, twox-hash | a baseline in one file, and whether it is whole |
-//! | rustix | pipes, signals and child processes without `unsafe` (Unix) |
+//! | rustix | pipes, signals, child processes and mounts without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
 //! | tempfile | a temporary directory for each worker, and where callgrind writes |
 //! | thiserror | error types |
@@ -51,6 +51,7 @@ mod files;
 mod in_process;
 mod instructions;
 mod machine;
+mod rehearsal;
 mod report;
 mod selection;
 mod session;

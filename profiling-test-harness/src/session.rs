@@ -22,11 +22,12 @@ use crate::comparison::{Compared, Comparer};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
+use crate::rehearsal::{RehearsalError, Rehearsals};
 use crate::report::progress::Progress;
-use crate::report::{CaseReport, comparison, failed_jobs, failures, listing, table};
+use crate::report::{CaseReport, comparison, failed_jobs, failures, listing, rehearsals, table};
 use crate::selection::{self, Chosen, Selected};
 use crate::shelf::Shelf;
-use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase, Supervisor};
+use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
 
 /// libtest's exit code for failed tests and for unusable arguments.
 const FAILED: u8 = 101;
@@ -46,6 +47,8 @@ pub(crate) enum SessionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Valgrind(#[from] ValgrindError),
+    #[error(transparent)]
+    Rehearsal(#[from] RehearsalError),
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     #[error("can't write `{}`: {reason}", .path.display())]
@@ -97,6 +100,10 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         return manage(host, arguments, command).map(|()| true);
     }
     let valgrind = if arguments.instructions { Some(Valgrind::find()?) } else { None };
+    let rehearsals = match &*arguments.rehearse {
+        [] => None,
+        sizes => Some(Rehearsals::prepare(sizes.to_vec())?),
+    };
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
@@ -104,7 +111,8 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         return Ok(conclude(&chosen, &Run::of(reports), arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments.out.as_deref(), &jobs)?;
-    let run = measure(host, arguments, valgrind, &jobs, &chosen, &mut shelf)?;
+    let extras = Extras { valgrind, rehearsals };
+    let run = measure(host, arguments, extras, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
@@ -148,14 +156,14 @@ impl Run {
 fn measure(
     host: &Host,
     arguments: &Arguments,
-    valgrind: Option<Valgrind>,
+    extras: Extras,
     jobs: &[&'static JobDescriptor],
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Run, SessionError> {
     let baselines = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| baselines.load(name)).transpose()?;
-    let mut supervisor = Supervisor::new(!arguments.no_capture, valgrind, &shelf.writes_to())?;
+    let mut supervisor = Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?;
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
     let mut run =
@@ -428,6 +436,10 @@ fn conclude(chosen: &Chosen, run: &Run, arguments: &Arguments, took: Duration) -
     }
     if arguments.show_output {
         say!("\n{}", failures::successes(reports));
+    }
+    let rehearsed = rehearsals::render(reports);
+    if !rehearsed.is_empty() {
+        say!("\n{rehearsed}");
     }
     let failures = failures::render(reports);
     if !failures.is_empty() {

@@ -23,12 +23,14 @@ use crate::events::{Event, Events, Stream};
 use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
 use crate::machine::Machine;
+use crate::rehearsal::{Confinement, Rehearsals};
 use crate::signals;
 use crate::watch::{Tree, Watch};
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, UNUSABLE, WORKER_ARGUMENT};
 
 use self::trial::Contestant;
 
+mod rehearse;
 pub(crate) mod trial;
 
 /// How long a worker may take to get ready, where the job's own timeout is shorter.
@@ -181,10 +183,25 @@ pub(crate) struct Supervisor {
     /// Where the machine lets us make control groups.
     groups: Option<Cgroups>,
     machine: Machine,
-    /// Counts the instructions of cases, where the user wants that.
-    valgrind: Option<Valgrind>,
+    extras: Extras,
     /// The worker that comes next, which gets ready and waits.
     spare: Option<Worker>,
+}
+
+/// What is done with each case besides measuring it, where the user wants that.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Counts instructions.
+    pub valgrind: Option<Valgrind>,
+    /// Runs it within limits.
+    pub rehearsals: Option<Rehearsals>,
+}
+
+/// What came of following a worker, and what it ran in, which nobody is in any more.
+#[derive(Debug)]
+struct Followed {
+    run: CaseRun,
+    group: Option<Cgroup>,
 }
 
 /// A worker that was started and may not have begun.
@@ -197,8 +214,7 @@ struct Worker {
     channel: Upper,
     events: Events,
     started: Started,
-    /// What it runs in.
-    group: Option<Cgroup>,
+    watch: Watch,
 }
 
 /// How a worker is started.
@@ -212,6 +228,11 @@ struct Launch {
     by_turns: bool,
     /// What it is to run in.
     group: Option<Cgroup>,
+    temporary: TempDir,
+    /// How much may be in there.
+    temporary_bytes: Option<u64>,
+    /// What it has to do without.
+    confinement: Option<Confinement>,
 }
 
 /// When a worker was started, by its supervisor's clock and by one that the worker can read.
@@ -224,13 +245,16 @@ struct Started {
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
     /// itself writes.
-    pub(crate) fn new(capture: bool, valgrind: Option<Valgrind>, ours: &[PathBuf]) -> io::Result<Self> {
+    pub(crate) fn new(capture: bool, extras: Extras, ours: &[PathBuf]) -> io::Result<Self> {
         descendants::adopt_orphans()?;
         let files = Files::watch(ours)?;
         let groups = Cgroups::find(&[Controller::Memory]).ok();
         let groups = groups.filter(|groups| cgroup::record(groups, files.directory()).is_ok());
+        if let Some(rehearsals) = &extras.rehearsals {
+            cgroup::record(rehearsals.groups(), files.directory())?;
+        }
         let machine = Machine::default();
-        Ok(Self { executable: std::env::current_exe()?, capture, files, groups, machine, valgrind, spare: None })
+        Ok(Self { executable: std::env::current_exe()?, capture, files, groups, machine, extras, spare: None })
     }
 
     /// This binary.
@@ -255,7 +279,11 @@ impl Supervisor {
             let then = rounds.peek().map(|round| (plan.case, *round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
-            let run = self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
+            let Followed { run, group } =
+                self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
+            if let (Some(groups), Some(group)) = (&mut self.groups, group) {
+                groups.give_back(group);
+            }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
             whole = Some(match whole {
                 Some(whole) => whole.and(run),
@@ -269,7 +297,7 @@ impl Supervisor {
         if let Ok(measured) = &mut whole.result {
             measured.circumstances.machine = self.machine.share_since(begin);
         }
-        if self.valgrind.is_some()
+        if self.extras.valgrind.is_some()
             && let Ok(measured) = &mut whole.result
         {
             let contestant = Contestant { executable: &self.executable.clone(), case_index: plan.case.index };
@@ -277,6 +305,14 @@ impl Supervisor {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
             }
+        }
+        if let Some(mut rehearsals) = self.extras.rehearsals.take() {
+            if let Ok(measured) = &mut whole.result {
+                let sizes = rehearsals.sizes.clone();
+                let rehearsed = sizes.iter().map(|size| self.rehearse(&mut rehearsals, plan, size, &measured.samples));
+                measured.circumstances.rehearsals = rehearsed.collect();
+            }
+            self.extras.rehearsals = Some(rehearsals);
         }
         Ok(whole)
     }
@@ -299,10 +335,10 @@ impl Supervisor {
         let callgrind = Callgrind::new()?;
         let round = plan.first_round();
         let command = callgrind.command(contestant.executable);
-        let launch = Launch { command, case_index: contestant.case_index, capture: true, by_turns: false, group: None };
+        let launch = Launch { capture: true, ..self.plain(command, contestant.case_index)? };
         let worker = self.start_as(plan.case, round, launch)?;
         let process = worker.child.id();
-        let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?;
+        let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?.run;
         let counted = result
             .and_then(|_| callgrind.count(process, plan).map_err(|reason| CaseFailure { phase: Phase::Exit, reason }));
         Ok(counted.map_err(|CaseFailure { phase, reason }| {
@@ -320,10 +356,11 @@ impl Supervisor {
         round: Round,
         then: Option<(Case, Round)>,
         progress: &mut dyn FnMut(u64),
-    ) -> io::Result<CaseRun> {
-        let Worker { mut child, channel, events, started, temporary, group, .. } = worker;
+    ) -> io::Result<Followed> {
+        let Worker { mut child, channel, events, started, temporary, mut watch, .. } = worker;
         channel.release();
-        let mut conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id(), group));
+        watch.begin();
+        let mut conversation = Conversation::new(*plan, round, events, started, watch);
         let ending = conversation.follow(progress);
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
@@ -337,13 +374,10 @@ impl Supervisor {
         let _ = child.wait();
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         let (tree, group) = conversation.watch.end(conversation.left.started_processes);
-        if let (Some(groups), Some(group)) = (&mut self.groups, group) {
-            groups.give_back(group);
-        }
         let files = self.files.left(temporary);
         let (ending, status) = ending?;
         conversation.drain()?;
-        Ok(conversation.judge(ending, status, &files, &tree))
+        Ok(Followed { run: conversation.judge(ending, status, &files, &tree), group })
     }
 
     /// The worker that is waiting to do this, or a new one.
@@ -362,24 +396,38 @@ impl Supervisor {
         if group.is_none() {
             self.groups = None;
         }
-        let command = Command::new(&self.executable);
-        let launch = Launch { command, case_index: case.index, capture: self.capture, by_turns: false, group };
+        let launch = Launch { group, ..self.plain(Command::new(&self.executable), case.index)? };
         self.start_as(case, round, launch)
     }
 
+    /// A launch without a group or limits.
+    fn plain(&mut self, command: Command, case_index: usize) -> io::Result<Launch> {
+        Ok(Launch {
+            command,
+            case_index,
+            capture: self.capture,
+            by_turns: false,
+            group: None,
+            temporary: self.files.temporary_directory()?,
+            temporary_bytes: None,
+            confinement: None,
+        })
+    }
+
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, by_turns, group } = launch;
+        let Launch { mut command, case_index, capture, by_turns, group, temporary, temporary_bytes, confinement } =
+            launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
             first: round.first,
             warmup: round.warmup,
             samples: round.samples,
-            hardware: self.valgrind.is_some(),
+            hardware: self.extras.valgrind.is_some(),
             by_turns,
+            confinement,
             supervisor: std::process::id(),
         };
-        let temporary = self.files.temporary_directory()?;
         let (channel, worker_end) = Upper::open()?;
         let output = || if capture { Stdio::piped() } else { Stdio::inherit() };
         command
@@ -394,7 +442,8 @@ impl Supervisor {
             None => command.spawn()?,
         };
         let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
-        Ok(Worker { case, round, temporary, child, channel, events, started, group })
+        let watch = Watch::new(child.id(), group, temporary_bytes.map(|bytes| (temporary.path().to_owned(), bytes)));
+        Ok(Worker { case, round, temporary, child, channel, events, started, watch })
     }
 }
 
@@ -514,6 +563,10 @@ impl Conversation {
         let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
         while self.ended < executions {
             self.watch.look();
+            if let Some(reason) = self.watch.exceeded() {
+                self.fail(reason);
+                return Ok(Some(Ending::Refused));
+            }
             match self.events.next(deadline.min(self.watch.next()))? {
                 Event::Bytes(Stream::Results, bytes) => {
                     let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Some(Ending::Garbled)) };
@@ -579,6 +632,9 @@ impl Conversation {
         if u128::from(wall_ns) > self.plan.timeout.as_nanos() {
             let took = humantime::format_duration(Duration::from_nanos(wall_ns));
             self.fail(format!("timed out: took {took}, more than {}", self.timeout()));
+        }
+        if let Some(reason) = self.watch.exceeded() {
+            self.fail(reason);
         }
         self.ended += 1;
         self.waiting = false;

@@ -1,6 +1,7 @@
 //! Looks at a worker from outside while it executes: what it can't see itself, or only afterwards.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use profiling_core::measure::{descriptors, family, memory};
@@ -8,6 +9,8 @@ use profiling_core::profile::{TreePeak, TreePeakMethod};
 use profiling_core::sample::Sample;
 
 use crate::cgroup::Cgroup;
+use crate::files;
+use crate::report::figures;
 
 /// How long after its last message a worker is looked at: shorter executions are left in peace.
 const FIRST: Duration = Duration::from_millis(2);
@@ -32,12 +35,28 @@ pub(crate) struct Watch {
     next: Instant,
     seen: Seen,
     tree: Tree,
+    /// A directory, and how much its files may hold together.
+    room: Option<(PathBuf, u64)>,
+    exceeded: Option<u64>,
 }
 
 impl Watch {
     /// `group`: the control group that holds the worker and its descendants, and nothing else.
-    pub(crate) fn new(worker: u32, group: Option<Cgroup>) -> Self {
-        Self { worker, next: Instant::now() + FIRST, seen: Seen::default(), tree: Tree { group, ..Tree::default() } }
+    /// `room`: a directory of the worker's, and how much its files may hold together.
+    pub(crate) fn new(worker: u32, group: Option<Cgroup>, room: Option<(PathBuf, u64)>) -> Self {
+        Self {
+            worker,
+            next: Instant::now() + FIRST,
+            seen: Seen::default(),
+            tree: Tree { group, ..Tree::default() },
+            room,
+            exceeded: None,
+        }
+    }
+
+    /// The worker begins now.
+    pub(crate) fn begin(&mut self) {
+        self.next = Instant::now() + FIRST;
     }
 
     /// When to look next.
@@ -47,8 +66,23 @@ impl Watch {
 
     /// What was seen since this was last asked for.
     pub(crate) fn take(&mut self) -> Seen {
-        self.next = Instant::now() + FIRST;
+        self.look_at_files();
+        self.begin();
         std::mem::take(&mut self.seen)
+    }
+
+    /// That there was more in the worker's directory than may be.
+    pub(crate) fn exceeded(&self) -> Option<String> {
+        let (held, (_, most)) = (self.exceeded?, self.room.as_ref()?);
+        let [held, most] = [held, *most].map(figures::bytes);
+        Some(format!("its files in the temporary directory hold {held}, and there is room for {most}"))
+    }
+
+    fn look_at_files(&mut self) {
+        if let Some((directory, most)) = &self.room {
+            let held = files::bytes_in(directory);
+            self.exceeded = self.exceeded.max(Some(held).filter(|held| held > most));
+        }
     }
 
     /// Looks, if it is time to.
@@ -59,6 +93,7 @@ impl Watch {
         }
         self.seen.threads = self.seen.threads.max(threads(self.worker));
         self.seen.file_descriptors = self.seen.file_descriptors.max(descriptors::count_of(self.worker));
+        self.look_at_files();
         let family = family::descendants_of(self.worker);
         let pause = if family.iter().any(|one| !one.ended) {
             let members = family.iter().filter(|one| !one.ended).map(|one| one.id).chain([self.worker]);

@@ -11,6 +11,8 @@ use thiserror::Error;
 
 mod row;
 
+use crate::rehearsal::Confinement;
+
 /// The version of this protocol, which a worker states in its first message.
 pub(crate) const PROTOCOL: u32 = 3;
 
@@ -39,12 +41,14 @@ pub(crate) struct Assignment {
     /// Whether to wait, before samples, until it is this worker's turn.
     #[serde(default)]
     pub by_turns: bool,
+    /// What it has to do without.
+    #[serde(default)]
+    pub confinement: Option<Confinement>,
     /// The process to die with.
     pub supervisor: u32,
 }
 
 /// One line from worker to supervisor.
-#[expect(clippy::large_enum_variant, reason = "one message exists at a time; a box would be an allocation per sample")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Message {

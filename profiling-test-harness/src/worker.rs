@@ -12,6 +12,7 @@ use profiling_core::runner::CaseRunner;
 
 use crate::channel::Lower;
 use crate::descendants;
+use crate::rehearsal;
 use crate::wire::{Assignment, Message, PROTOCOL, Sender, UNUSABLE, WORKER_ARGUMENT};
 
 /// What this process is to do, if it was started as a worker.
@@ -40,6 +41,7 @@ fn prepare(assignment: &Assignment) -> io::Result<(Lower, Case)> {
     let channel = Lower::take()?;
     platform::die_with(assignment.supervisor)?;
     descendants::adopt_orphans()?;
+    assignment.confinement.as_ref().map_or(Ok(()), rehearsal::confine)?;
     let job = find(&assignment.job).ok_or_else(|| io::Error::other(format!("no job `{}`", assignment.job)))?;
     let case = job.cases().nth(assignment.case);
     let case = case.ok_or_else(|| io::Error::other(format!("`{}` has no case {}", job.name, assignment.case)))?;

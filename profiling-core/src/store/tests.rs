@@ -50,6 +50,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             figures,
             instructions: Some(1_234_567),
             tree_peak: None,
+            rehearsals: Vec::new(),
             file_descriptors_left_open: Some(-1),
             cold_start: None,
             cold_starts: Vec::new(),

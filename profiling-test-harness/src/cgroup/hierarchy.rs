@@ -11,12 +11,17 @@ use super::CgroupError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Controller {
     Memory,
+    Cpu,
+    /// Processes and their threads.
+    Pids,
 }
 
 impl Controller {
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
         }
     }
 }
@@ -50,15 +55,7 @@ pub(super) fn find(wanted: &[Controller]) -> Result<Vec<Hierarchy>, CgroupError>
     let read =
         |path: &'static str| fs::read_to_string(path).map_err(|source| CgroupError::Read { path: path.into(), source });
     let places = Places::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
-    let mut found: Vec<Hierarchy> = Vec::new();
-    for &controller in wanted {
-        let next = places.v1(controller).or_else(|| places.v2(controller)).ok_or(CgroupError::Missing(controller))?;
-        match found.iter_mut().find(|known| known.parent == next.parent) {
-            Some(known) => known.controllers.push(controller),
-            None => found.push(next),
-        }
-    }
-    Ok(found)
+    places.with(wanted).map_err(CgroupError::missing)
 }
 
 /// The group of this process in every tree that is mounted.
@@ -79,6 +76,25 @@ impl Places {
         Self(mounts.lines().filter_map(|mount| Place::parse(mount, groups)).collect())
     }
 
+    /// The trees that have these controllers between them; an error with those that none has.
+    fn with(&self, wanted: &[Controller]) -> Result<Vec<Hierarchy>, Vec<Controller>> {
+        let mut found: Vec<Hierarchy> = Vec::new();
+        let mut rest = Vec::new();
+        for &controller in wanted {
+            match self.v1(controller) {
+                Some(next) => match found.iter_mut().find(|known| known.parent == next.parent) {
+                    Some(known) => known.controllers.push(controller),
+                    None => found.push(next),
+                },
+                None => rest.push(controller),
+            }
+        }
+        if !rest.is_empty() {
+            found.push(self.v2(&rest).ok_or(rest)?);
+        }
+        Ok(found)
+    }
+
     /// In version 1, groups may hold processes and further groups at once.
     fn v1(&self, controller: Controller) -> Option<Hierarchy> {
         let has = |place: &&Place| place.controllers.iter().any(|name| name == controller.name());
@@ -92,23 +108,23 @@ impl Places {
     }
 
     /// In version 2, a group that hands controllers on holds no processes: ours is made beside our own
-    /// or above it, in the nearest one that hands on the controller and belongs to us.
-    fn v2(&self, controller: Controller) -> Option<Hierarchy> {
+    /// or above it, in the nearest one that hands on all the controllers.
+    fn v2(&self, controllers: &[Controller]) -> Option<Hierarchy> {
         let Place { mounted_at, home, .. } = self.0.iter().find(|place| place.version == Version::V2)?;
         let ours = home.ancestors().take_while(|directory| directory.starts_with(mounted_at));
-        let parent = ours.into_iter().find(|directory| hands_on(directory, controller))?;
+        let parent = ours.into_iter().find(|directory| hands_on(directory, controllers))?;
         Some(Hierarchy {
             version: Version::V2,
-            controllers: vec![controller],
+            controllers: controllers.to_vec(),
             home: home.clone(),
             parent: parent.to_owned(),
         })
     }
 }
 
-fn hands_on(directory: &Path, controller: Controller) -> bool {
-    let controllers = fs::read_to_string(directory.join("cgroup.subtree_control")).unwrap_or_default();
-    controllers.split_whitespace().any(|name| name == controller.name())
+fn hands_on(directory: &Path, controllers: &[Controller]) -> bool {
+    let handed_on = fs::read_to_string(directory.join("cgroup.subtree_control")).unwrap_or_default();
+    controllers.iter().all(|controller| handed_on.split_whitespace().any(|name| name == controller.name()))
 }
 
 impl Place {
@@ -188,10 +204,12 @@ mod tests {
         }
         let mounts = format!("41 31 0:38 / {} rw - cgroup2 cgroup2 rw\n", root.path().display());
         let places = Places::parse(&mounts, "0::/user/app/own\n");
-        let found = places.v2(Controller::Memory).expect("there is one");
+        let found = places.v2(&[Controller::Memory]).expect("there is one");
         assert_eq!((found.version, found.home, found.parent), (Version::V2, home, root.path().join("user")));
+        let both = places.with(&[Controller::Memory, Controller::Pids]).expect("the root hands on both");
+        assert_eq!(both.iter().map(|found| &*found.parent).collect::<Vec<_>>(), [root.path()]);
         fs::write(root.path().join("cgroup.subtree_control"), "").expect("writable");
         fs::write(root.path().join("user/cgroup.subtree_control"), "").expect("writable");
-        assert_eq!(places.v2(Controller::Memory), None);
+        assert_eq!(places.with(&[Controller::Memory]), Err(vec![Controller::Memory]));
     }
 }

@@ -8,17 +8,20 @@
 //! other way, but the job executes only after it.
 
 mod hierarchy;
+mod limit;
 mod sweep;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 pub(crate) use self::hierarchy::Controller;
 use self::hierarchy::{Hierarchy, Version};
+pub(crate) use self::limit::Quota;
 pub(crate) use self::sweep::{record, sweep};
 
 /// What the names of our groups begin with; the process that they belong to follows.
@@ -30,12 +33,22 @@ pub(crate) enum CgroupError {
     #[error("can't read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "no control group with the controller `{0}` that this process may divide: neither is a hierarchy of version 1 \
-         mounted that has it, nor does a group of version 2 above this process list it in `cgroup.subtree_control`"
+        "there is no control group for {0}: neither a hierarchy of version 1 is mounted that has it, nor does a group \
+         of version 2 above this process list it in `cgroup.subtree_control`"
     )]
-    Missing(Controller),
+    Missing(String),
     #[error("can't make the control group {}: {source}", path.display())]
     Make { path: PathBuf, source: io::Error },
+    #[error("can't write `{value}` to {}: {source}", path.display())]
+    Write { path: PathBuf, value: String, source: io::Error },
+}
+
+impl CgroupError {
+    #[expect(clippy::needless_pass_by_value, reason = "what an error is made of")]
+    fn missing(controllers: Vec<Controller>) -> Self {
+        let names: Vec<String> = controllers.iter().map(|controller| format!("`{controller}`")).collect();
+        Self::Missing(names.join(" and "))
+    }
 }
 
 /// Makes control groups.
@@ -108,7 +121,7 @@ impl Cgroup {
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let (v1, v2): (Vec<_>, Vec<_>) =
             self.branches.iter().partition(|branch| branch.hierarchy.version == Version::V1);
-        let entered = v1.iter().try_for_each(|branch| move_self(&branch.directory));
+        let entered = v1.iter().try_for_each(|branch| move_self(&branch.directory)).map_err(io::Error::other);
         let spawned = entered.and_then(|()| command.spawn());
         let left = v1.iter().try_for_each(|branch| move_self(&branch.hierarchy.home));
         let mut child = spawned?;
@@ -117,7 +130,7 @@ impl Cgroup {
         if let Err(error) = left.and(moved) {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(error);
+            return Err(io::Error::other(error));
         }
         Ok(child)
     }
@@ -161,8 +174,8 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         for branch in &self.branches {
-            // What is still busy is left to a later run, which ends what is in it.
-            let _ = fs::remove_dir(&branch.directory);
+            // What stays busy is left to a later run, which ends what is in it.
+            let _ = remove(&branch.directory);
         }
     }
 }
@@ -181,15 +194,29 @@ fn cache_bytes(version: Version, stat: &str) -> Option<u64> {
     }
 }
 
+/// A process that has ended, and was waited for, may be in its group for a moment longer.
+fn remove(directory: &Path) -> io::Result<()> {
+    const LONGEST: Duration = Duration::from_millis(100);
+    let begin = Instant::now();
+    loop {
+        match fs::remove_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && begin.elapsed() < LONGEST => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            removed => return removed,
+        }
+    }
+}
+
 /// Moves the calling thread alone.
-fn move_self(group: &Path) -> io::Result<()> {
+fn move_self(group: &Path) -> Result<(), CgroupError> {
     write(&group.join("tasks"), "0")
 }
 
 /// Control files take a value in a single write, and are never created.
-fn write(file: &Path, value: &str) -> io::Result<()> {
-    let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
-    File::options().write(true).open(file).and_then(|mut open| open.write_all(value.as_bytes())).map_err(explain)
+fn write(file: &Path, value: &str) -> Result<(), CgroupError> {
+    let written = File::options().write(true).open(file).and_then(|mut open| open.write_all(value.as_bytes()));
+    written.map_err(|source| CgroupError::Write { path: file.to_owned(), value: value.to_owned(), source })
 }
 
 #[cfg(test)]

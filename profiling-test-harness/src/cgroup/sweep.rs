@@ -2,8 +2,8 @@
 //!
 //! A supervisor notes down in its temporary directory, which a later run finds, where it makes groups.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::{Cgroups, PREFIX};
@@ -14,7 +14,7 @@ const RECORD: &str = "cgroups";
 /// Notes down where groups are made, before the first one is.
 pub(crate) fn record(groups: &Cgroups, directory: &Path) -> io::Result<()> {
     let parents: String = groups.parents().map(|parent| format!("{}\n", parent.display())).collect();
-    fs::write(directory.join(RECORD), parents)
+    File::options().create(true).append(true).open(directory.join(RECORD))?.write_all(parents.as_bytes())
 }
 
 /// Removes the groups of a process that has ended, whose temporary directory this is, with what is still

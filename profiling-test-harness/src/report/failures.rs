@@ -24,8 +24,13 @@ pub(crate) fn successes(reports: &[CaseReport]) -> String {
 }
 
 fn section(report: &CaseReport) -> Option<String> {
-    let failure = report.result.as_ref().err()?;
-    Some(format!("---- {} ----\n{}\n{}", report.case.path(), verdict(failure), output(report)))
+    let path = report.case.path();
+    let Err(failure) = &report.result else {
+        let rehearsals: String =
+            report.failed_rehearsals().map(|(size, why)| format!("failed its rehearsal at {size}: {why}\n")).collect();
+        return (!rehearsals.is_empty()).then(|| format!("---- {path} ----\n{rehearsals}\n"));
+    };
+    Some(format!("---- {path} ----\n{}\n{}", verdict(failure), output(report)))
 }
 
 fn output(report: &CaseReport) -> String {

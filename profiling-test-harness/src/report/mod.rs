@@ -5,10 +5,11 @@ pub(crate) mod failures;
 pub(crate) mod figures;
 pub(crate) mod listing;
 pub(crate) mod progress;
+pub(crate) mod rehearsals;
 pub(crate) mod table;
 
 use profiling_core::job::{Case, JobDescriptor};
-use profiling_core::profile::CaseProfile;
+use profiling_core::profile::{CaseProfile, RehearsalOutcome};
 
 use crate::capture::Capture;
 use crate::supervisor::CaseFailure;
@@ -20,6 +21,17 @@ pub(crate) struct CaseReport {
     pub result: Result<CaseProfile, CaseFailure>,
     pub stdout: Capture,
     pub stderr: Capture,
+}
+
+impl CaseReport {
+    /// The sizes that a case did not pass in, and why.
+    pub(crate) fn failed_rehearsals(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rehearsals = self.result.as_ref().map_or(&[][..], |profile| &profile.rehearsals);
+        rehearsals.iter().filter_map(|rehearsal| match &rehearsal.outcome {
+            RehearsalOutcome::Failed { reason, .. } => Some((&*rehearsal.size, &**reason)),
+            _ => None,
+        })
+    }
 }
 
 /// A failure in full: when, and why, with nothing in it that a terminal obeys.
@@ -44,10 +56,10 @@ pub(crate) fn verdict_line(failure: &CaseFailure, width: usize) -> String {
     shown
 }
 
-/// The jobs of which a case failed, in order.
+/// The jobs of which a case failed, by itself or in a rehearsal, in order.
 pub(crate) fn failed_jobs(reports: &[CaseReport]) -> Vec<&'static JobDescriptor> {
-    let mut jobs: Vec<&'static JobDescriptor> =
-        reports.iter().filter(|report| report.result.is_err()).map(|report| report.case.job).collect();
+    let failed = |report: &&CaseReport| report.result.is_err() || report.failed_rehearsals().next().is_some();
+    let mut jobs: Vec<&'static JobDescriptor> = reports.iter().filter(failed).map(|report| report.case.job).collect();
     jobs.dedup_by_key(|job| job.name);
     jobs
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
-use super::{CaseFailure, CasePlan, Conversation, Launch, Round, Supervisor, Upper, Watch};
+use super::{CaseFailure, CasePlan, Conversation, Launch, Round, Supervisor, Upper};
 use crate::descendants;
 
 /// Who takes part: a binary that knows the case by this number.
@@ -82,16 +82,11 @@ impl Supervisor {
 
     fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
         let round = Round { samples: plan.samples, ..plan.first_round() };
-        let launch = Launch {
-            command: Command::new(contestant.executable),
-            case_index: contestant.case_index,
-            capture: true,
-            by_turns: true,
-            group: None,
-        };
-        let super::Worker { child, channel, events, started, temporary, .. } =
+        let launch = self.plain(Command::new(contestant.executable), contestant.case_index)?;
+        let launch = Launch { capture: true, by_turns: true, ..launch };
+        let super::Worker { child, channel, events, started, temporary, watch, .. } =
             self.start_as(plan.case, round, launch)?;
-        let conversation = Conversation::new(*plan, round, events, started, Watch::new(child.id(), None));
+        let conversation = Conversation::new(*plan, round, events, started, watch);
         Ok(Party { child, channel, conversation, _temporary: temporary })
     }
 }

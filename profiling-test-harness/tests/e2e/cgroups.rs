@@ -8,17 +8,21 @@ use std::time::{Duration, Instant};
 use crate::processes;
 use crate::sandbox::{Package, Sandbox};
 
-/// The group of version 1 that this process's memory is counted in.
-fn own() -> Option<PathBuf> {
+/// The groups of version 1 that this process's memory, CPU time and threads are counted in.
+fn own() -> Vec<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").expect("this is Linux");
-    let path = groups.lines().find_map(|line| line.split_once(":memory:/"))?.1;
-    Some(PathBuf::from("/sys/fs/cgroup/memory").join(path))
+    let own = |controller: &str| {
+        let path = groups.lines().find_map(|line| line.split_once(&format!(":{controller}:/")))?.1;
+        Some(PathBuf::from("/sys/fs/cgroup").join(controller).join(path))
+    };
+    ["memory", "cpu", "pids"].into_iter().filter_map(own).collect()
 }
 
-/// Whether a control group can be made for sure; with version 2 alone, who knows.
+/// Whether control groups can be made for sure; with version 2 alone, who knows.
 pub(crate) fn can_be_made() -> bool {
-    let Some(group) = own().map(|own| own.join(format!("profiling-test-{}", std::process::id()))) else { return false };
-    fs::create_dir(&group).is_ok_and(|()| fs::remove_dir(group).is_ok())
+    let name = format!("profiling-test-{:?}", std::thread::current().id());
+    let groups: Vec<PathBuf> = own().iter().map(|own| own.join(&name)).collect();
+    groups.len() == 3 && groups.iter().all(|group| fs::create_dir(group).is_ok_and(|()| fs::remove_dir(group).is_ok()))
 }
 
 /// The same command where there are no control groups, if this machine lets us hide them.
@@ -47,7 +51,7 @@ pub(crate) fn without(command: &Command) -> Option<Command> {
 }
 
 /// The groups that a supervisor has made and that are there.
-fn groups_of(supervisor: u32) -> Vec<PathBuf> {
+pub(crate) fn groups_of(supervisor: u32) -> Vec<PathBuf> {
     let prefix = format!("profiling-{supervisor}-");
     let groups = own().into_iter().flat_map(|own| fs::read_dir(own).into_iter().flatten().flatten());
     let ours = groups.filter(|group| group.file_name().to_string_lossy().starts_with(&prefix));
@@ -61,8 +65,15 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
         return eprintln!("skipped: this machine lets us make no control groups");
     }
     let sandbox = Sandbox::new(Package::keeper());
+    // Nobody else may sweep it.
+    let temporary = tempfile::tempdir().expect("writable");
     let mut command = sandbox.harness("--exact has_a_child_and_never_ends");
-    let mut supervisor = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it ran before");
+    let mut supervisor = command
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it ran before");
     let deadline = Instant::now() + Duration::from_secs(10);
     while !processes::of(&sandbox).iter().any(|process| process.command.starts_with("sleep")) {
         assert!(Instant::now() < deadline, "the job has not started");
@@ -74,6 +85,7 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
     supervisor.wait().expect("it is a child");
     let mut next = sandbox
         .harness("--exact removes_its_file")
+        .env("TMPDIR", temporary.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

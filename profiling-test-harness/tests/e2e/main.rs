@@ -20,6 +20,8 @@ mod measurements;
 mod output;
 #[cfg(target_os = "linux")]
 mod processes;
+#[cfg(target_os = "linux")]
+mod rehearsal;
 mod runners;
 mod sandbox;
 mod stages;

@@ -86,6 +86,13 @@ impl Package {
         Self::shared("keeper", &[("src/lib.rs", source), ("tests/profiling.rs", main)], "")
     }
 
+    /// Jobs for a stage that is smaller than this machine.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn rehearsed() -> Self {
+        let source = include_str!("../fixtures/rehearsed.rs");
+        Self::shared("rehearsed", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("rehearsed"))], "")
+    }
+
     /// Jobs whose instructions are counted.
     #[cfg(target_os = "linux")]
     pub(crate) fn counting() -> Self {

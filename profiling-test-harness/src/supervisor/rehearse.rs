@@ -1,0 +1,62 @@
+//! Runs a case once more, within the limits of a size.
+
+use std::io;
+
+use profiling_core::profile::Rehearsal;
+use profiling_core::sample::Sample;
+
+use super::{CaseFailure, CasePlan, Followed, Launch, Supervisor};
+use crate::rehearsal::{Rehearsals, Size};
+
+/// What came of the workers of a rehearsal.
+#[derive(Debug, Default)]
+struct Rehearsed {
+    samples: Vec<Sample>,
+    out_of_memory_kills: u64,
+    failure: Option<String>,
+}
+
+impl Supervisor {
+    /// Runs a case within the limits of a size. `measured`: its samples without limits. What goes wrong is a
+    /// failure of the rehearsal, and doesn't touch what was measured.
+    pub(super) fn rehearse(
+        &mut self,
+        rehearsals: &mut Rehearsals,
+        plan: &CasePlan,
+        size: &Size,
+        measured: &[Sample],
+    ) -> Rehearsal {
+        let rehearsed = self.run_within(rehearsals, plan, size).unwrap_or_else(|error| Rehearsed {
+            failure: Some(format!("can't be rehearsed: {error}")),
+            ..Rehearsed::default()
+        });
+        let Rehearsed { samples, out_of_memory_kills, failure } = rehearsed;
+        rehearsals.judge(size, measured, failure.map_or(Ok(&samples), Err), out_of_memory_kills)
+    }
+
+    fn run_within(&mut self, rehearsals: &mut Rehearsals, plan: &CasePlan, size: &Size) -> io::Result<Rehearsed> {
+        let timeout = size.limits.timeout.unwrap_or(plan.timeout);
+        let plan = CasePlan { timeout, cold_samples: 0, ..*plan };
+        let mut whole = Rehearsed::default();
+        for round in plan.rounds() {
+            let launch = self.plain(rehearsals.command(&self.executable), plan.case.index)?;
+            let launch = Launch {
+                group: Some(rehearsals.group(&size.limits).map_err(io::Error::other)?),
+                confinement: Some(rehearsals.confinement(&size.limits, launch.temporary.path())),
+                temporary_bytes: size.limits.temporary_bytes,
+                ..launch
+            };
+            let worker = self.start_as(plan.case, round, launch)?;
+            let Followed { run, group } = self.follow(worker, &plan, round, None, &mut |_| ())?;
+            whole.out_of_memory_kills += group.map_or(0, |group| group.out_of_memory_kills());
+            match run.result {
+                Ok(measured) => whole.samples.extend(measured.samples),
+                Err(CaseFailure { phase, reason }) => {
+                    whole.failure = Some(format!("{phase}: {reason}"));
+                    break;
+                }
+            }
+        }
+        Ok(whole)
+    }
+}

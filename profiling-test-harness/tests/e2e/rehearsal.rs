@@ -1,0 +1,178 @@
+//! Jobs within the limits of platforms.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::sandbox::{Outcome, Package, Sandbox, run};
+use crate::{cgroups, processes};
+
+/// Whether this machine lets us rehearse; says so where not.
+fn can_rehearse() -> bool {
+    let can = cgroups::can_be_made();
+    if !can {
+        eprintln!("skipped: this machine lets us make no control groups");
+    }
+    can
+}
+
+/// Runs these jobs, rehearsed at these sizes.
+fn rehearse(sandbox: &Sandbox, jobs: &str, sizes: &[&str]) -> Outcome {
+    let sizes: String = sizes.iter().map(|size| format!(" --rehearse {size}")).collect();
+    run(&mut sandbox.harness(&format!("--exact {jobs}{sizes}")))
+}
+
+/// What came of a job at each size.
+fn rehearsals(sandbox: &Sandbox, job: &str) -> Vec<Value> {
+    let profile = sandbox.profile(job);
+    profile["cases"][0]["rehearsals"].as_array().unwrap_or_else(|| panic!("rehearsed: {profile}")).clone()
+}
+
+/// Expects a job to pass in the second size, and to fail in the first for a reason.
+#[track_caller]
+fn expect_to_fail_in_the_first(job: &str, sizes: [&str; 2], because: &str) -> Value {
+    let sandbox = Sandbox::new(Package::rehearsed());
+    rehearse(&sandbox, job, &sizes).expect_code(101).says(&["0 passed; 1 failed", "failed its rehearsal at", because]);
+    let [first, second] = <[Value; 2]>::try_from(rehearsals(&sandbox, job)).expect("two sizes");
+    assert_eq!((&first["size"], &first["outcome"]), (&sizes[0].into(), &"failed".into()), "{first}");
+    assert!(first["reason"].as_str().is_some_and(|reason| reason.contains(because)), "{first}");
+    assert_eq!((&second["size"], &second["outcome"]), (&sizes[1].into(), &"passed".into()), "{second}");
+    first
+}
+
+/// The shares of a CPU that Lambda grants at 128, 512, 1,024 and 1,769 MB. On a machine that others use, what is
+/// predicted of jobs with one thread for small shares comes true all the same: those are free.
+#[test]
+fn what_was_predicted_comes_true() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::alone(Package::rehearsed());
+    let sizes = [128, 512, 1024, 1769].map(|mib| format!("cpus={:.4},memory={mib}MiB", f64::from(mib) / 1769.0));
+    let jobs = ["burns", "burns_and_waits", "burns_on_two_threads"];
+    rehearse(&sandbox, &jobs.join(" "), &sizes.each_ref().map(|size| &**size)).expect_code(0);
+    let is_quiet = |job: &str| sandbox.profile(job)["cases"][0]["noise"]["grade"] == "quiet";
+    let all_quiet = jobs.iter().all(|job| is_quiet(job));
+    let (jobs, sizes) = if all_quiet { (&jobs[..], 4) } else { (&jobs[..2], 2) };
+    let mut errors = Vec::new();
+    for rehearsal in jobs.iter().flat_map(|job| rehearsals(&sandbox, job).into_iter().take(sizes)) {
+        let predicted = rehearsal["predicted_p50_ns"].as_f64().expect("measured");
+        let rehearsed = rehearsal["wall_ns"]["p50"].as_f64().expect("it passed");
+        assert!(predicted >= 60e6, "{rehearsal}");
+        errors.push((rehearsed / predicted - 1.0).abs());
+    }
+    errors.sort_by(f64::total_cmp);
+    let (median, worst) = (errors[errors.len() / 2], errors[errors.len() - 1]);
+    eprintln!("errors of {} predictions, quiet: {all_quiet}: {errors:.3?}", errors.len());
+    assert!(median < 0.1 && worst < 0.5, "{errors:?}");
+}
+
+#[test]
+fn what_takes_more_memory_is_killed_and_said_so() {
+    if !can_rehearse() {
+        return;
+    }
+    let sizes = ["cpus=1,memory=256MiB", "cpus=1,memory=512MiB"];
+    for job in ["needs_300_mib", "has_a_child_that_needs_300_mib"] {
+        let killed = expect_to_fail_in_the_first(job, sizes, "out of memory: the kernel killed");
+        assert!(killed["out_of_memory_kills"].as_u64() >= Some(1), "{killed}");
+    }
+}
+
+#[test]
+fn limits_of_files_threads_and_time_are_kept() {
+    if !can_rehearse() {
+        return;
+    }
+    let sizes = |small, large| [small, large];
+    for (job, [small, large], because) in [
+        ("opens_100_files", sizes("files=64", "files=256"), "Too many open files"),
+        ("runs_50_threads", sizes("threads=20", "threads=100"), "os error 11"),
+        ("waits_for_long", sizes("timeout=200ms", "timeout=5s"), "timed out: not finished after 200ms, killed"),
+        (
+            "writes_20_mib_to_the_temporary_directory",
+            sizes("temporary=10MiB", "temporary=30MiB"),
+            "and there is room for 10.0 MiB",
+        ),
+    ] {
+        let [small, large] = [small, large].map(|limit| format!("cpus=1,memory=512MiB,{limit}"));
+        expect_to_fail_in_the_first(job, [&small, &large], because);
+    }
+}
+
+#[test]
+fn a_write_to_the_working_directory_is_refused_and_said_so() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let outcome = rehearse(&sandbox, "writes_here", &["cpus=1,memory=512MiB"]);
+    let [rehearsal] = <[Value; 1]>::try_from(rehearsals(&sandbox, "writes_here")).expect("one size");
+    if rehearsal["file_system"] == "unrestricted" {
+        return eprintln!("skipped: this machine lets processes have no mounts of their own");
+    }
+    outcome.expect_code(101).says(&["Read-only file system", "A write was refused"]);
+    assert_eq!((&rehearsal["outcome"], &rehearsal["file_system"]), (&"failed".into(), &"read_only".into()));
+}
+
+#[test]
+fn a_machine_without_control_groups_says_what_is_missing() {
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let Some(mut harness) =
+        cgroups::without(&sandbox.harness("--exact opens_100_files --rehearse cpus=1,memory=512MiB"))
+    else {
+        return eprintln!("skipped: this machine lets us make no namespace to hide the control groups in");
+    };
+    run(&mut harness).expect_code(101).complains(&["--rehearse needs control groups", "Run as root"]);
+    run(&mut sandbox.harness("--exact opens_100_files --rehearse cpus=4096,memory=512MiB"))
+        .expect_code(101)
+        .complains(&["it has 4096 CPUs, and this machine"]);
+}
+
+#[test]
+fn what_a_killed_rehearsal_leaves_is_removed_by_the_next() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    // Nobody else may sweep it.
+    let temporary = tempfile::tempdir().expect("writable");
+    let mut command = sandbox.harness("--exact waits_for_long --rehearse cpus=1,memory=512MiB --warmup 5");
+    let mut supervisor = command
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it ran before");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // Of memory and of CPU time; what is only measured has the first alone.
+    while cgroups::groups_of(supervisor.id()).len() < 2 {
+        assert!(Instant::now() < deadline, "it is not rehearsed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    supervisor.kill().expect("it is a child that wasn't waited for");
+    supervisor.wait().expect("it is a child");
+    assert!(!cgroups::groups_of(supervisor.id()).is_empty(), "it was killed too late");
+    run(sandbox.harness("--exact opens_100_files").env("TMPDIR", temporary.path())).expect_code(0);
+    assert_eq!(cgroups::groups_of(supervisor.id()), Vec::<PathBuf>::new());
+    processes::expect_none(&sandbox);
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").expect("this is Linux");
+    let before = mounts();
+    let mut harness = sandbox.harness("--exact opens_100_files --rehearse cpus=0.5,memory=512MiB,threads=100");
+    let mut harness = harness.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it ran before");
+    assert!(harness.wait().expect("it is a child").success());
+    assert_eq!(mounts(), before);
+    assert_eq!(cgroups::groups_of(harness.id()), Vec::<PathBuf>::new());
+}
