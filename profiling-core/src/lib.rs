@@ -24,6 +24,8 @@
 //! | `build` | [`embed`], for `build.rs` |
 
 #[cfg(feature = "formats")]
+pub mod advise;
+#[cfg(feature = "formats")]
 pub mod breakdown;
 #[cfg(feature = "build")]
 pub mod embed;
