@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::advise::Advice;
 use crate::breakdown::Breakdown;
 use crate::sample::Sample;
 use crate::statistics::Summary;
@@ -44,6 +45,9 @@ pub struct Profile {
     pub missing_cases: Vec<Params>,
     /// Where the newest of the cases were measured.
     pub environment: Environment,
+    /// Where the job can run, on what size, at what cost. Absent in profiles that were made without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
 }
 
 /// A place in the source.

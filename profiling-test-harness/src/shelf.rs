@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use profiling_core::advise::{Catalogue, Options, advise};
 use profiling_core::evidence::Evidence;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
@@ -103,7 +104,8 @@ impl Shelf {
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
-        let (profile, samples) = merge(self.package, job, fresh, stored, environment);
+        let (mut profile, samples) = merge(self.package, job, fresh, stored, environment);
+        profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
         self.store.save(&profile, &samples)
     }
 }
@@ -180,6 +182,7 @@ fn merge(
         missing_cases: missing_cases.collect(),
         cases: fresh.cases,
         environment: environment.clone(),
+        advice: None,
     };
     (profile, fresh.samples)
 }

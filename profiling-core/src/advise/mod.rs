@@ -1,9 +1,91 @@
 //! What follows from a profile: where a job can run, on what size, and at what cost.
 //!
-//! Everything here is a pure function of profiles, samples and a catalogue of platforms.
+//! Everything here is a pure function of profiles, samples and a [`Catalogue`] of platforms. `docs/advice.md`
+//! has every formula with its source.
 
+mod advice;
 #[cfg(feature = "advise")]
 pub mod catalogue;
+#[cfg(feature = "advise")]
+mod compatibility;
+#[cfg(feature = "advise")]
+mod cost;
+#[cfg(feature = "advise")]
+mod demand;
+#[cfg(feature = "advise")]
+mod options;
+#[cfg(feature = "advise")]
+mod pricing;
+#[cfg(feature = "advise")]
+mod prometheus;
+#[cfg(feature = "advise")]
+mod qos;
+#[cfg(feature = "advise")]
+mod rank;
+#[cfg(feature = "advise")]
+mod serverless;
+mod strategy;
+#[cfg(feature = "advise")]
+mod vm;
 
+pub use advice::{
+    Advice, BreakEven, Constraint, ErrorRate, LatencyObjectives, MachineAdvice, Objective, PlatformAdvice, QosBaseline,
+    Reason, SizeAdvice, Verdict, VmAdvice,
+};
 #[cfg(feature = "advise")]
 pub use catalogue::{Catalogue, CatalogueError};
+#[cfg(feature = "advise")]
+pub use options::{Options, SizesListed};
+#[cfg(feature = "advise")]
+pub use pricing::{
+    AccessMode, BenchmarkProfile, CpuDetails, InvalidTerms, JobCost, MemoryDetails, OperationType, PriceTerms,
+    price_suggestions,
+};
+#[cfg(feature = "advise")]
+pub use prometheus::prometheus_rules;
+pub use strategy::{BlueprintAdvice, DeploymentStrategy, Doubt, PlatformStrategy, ResourceSizing};
+
+#[cfg(feature = "advise")]
+use crate::profile::{Profile, SampleRecord};
+
+/// All that follows from a profile.
+///
+/// With the job's samples, each of them is carried over to each size before percentiles are taken; without, the
+/// profile's own percentiles are, which errs towards more time and money.
+#[cfg(feature = "advise")]
+#[must_use]
+pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue, options: &Options) -> Advice {
+    let cases = demand::CaseDemand::of_all(profile, samples);
+    let of_profile = compatibility::of_profile(profile, options);
+    let place = |platform| serverless::Placement { platform, profile, cases: &cases, options };
+    let platforms: Vec<PlatformAdvice> =
+        catalogue.platforms.iter().map(|platform| place(platform).advise(&of_profile)).collect();
+    Advice {
+        vm: vm::advise(profile, &platforms, catalogue, options),
+        qos: qos::baseline(profile, samples, options),
+        platforms,
+    }
+}
+
+/// What there is to say of a job without a profile: it can't run anywhere but on a machine of its own.
+#[cfg(feature = "advise")]
+#[must_use]
+pub fn not_profiled(catalogue: &Catalogue) -> Advice {
+    let reason = || {
+        let text = "the job has no profile: measure it with `cargo test --release --features profiling`";
+        Reason::plain(Constraint::Profile, Verdict::Incompatible, text.to_owned())
+    };
+    let platforms = catalogue.platforms.iter().map(|platform| PlatformAdvice {
+        platform: platform.id.clone(),
+        verdict: Verdict::Incompatible,
+        reasons: vec![reason()],
+        notes: Vec::new(),
+        confidence: platform.confidence.clone(),
+        as_of: platform.as_of.to_string(),
+        cheapest: None,
+        fastest: None,
+        balanced: None,
+        sizes: Vec::new(),
+    });
+    Advice { platforms: platforms.collect(), vm: None, qos: None }
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::EmbedError;
+use crate::advise::{Advice, BlueprintAdvice};
 use crate::profile::Profile;
 use crate::tangle::blueprint::{DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, newest, trusted};
 use crate::tangle::{BlueprintProfiles, JobProfile, profiling_data};
@@ -35,6 +36,9 @@ pub(super) fn embed(document: &mut Value, package: &str, profiles: &[Profile]) -
     if !(jobs.is_empty() && by_id.is_empty()) {
         let mut complete = BlueprintProfiles::of(package, profiles, &known, &jobs, None)?;
         keep_time_of_nothing(&mut complete, document)?;
+        if let Some(advice) = blueprint_advice(&complete, &by_id) {
+            document["profiling"]["advice"] = advice;
+        }
         warnings.extend(write_profiling_data(document, &complete)?);
     }
     Ok(warnings)
@@ -67,12 +71,23 @@ pub(super) fn mark(document: &mut Value) -> Result<Warnings, EmbedError> {
 /// Adds the jobs to the `profiling` object that it doesn't list, if the document has one.
 fn list_unprofiled(document: &mut Value, jobs: &[DocumentJob]) {
     let Some(listed) = document.pointer_mut("/profiling/jobs").and_then(Value::as_object_mut) else { return };
+    let before = listed.len();
     for job in jobs {
         listed.entry(job.index.to_string()).or_insert_with(|| listed_not_profiled(job));
     }
     let mut entries: Vec<(String, Value)> = std::mem::take(listed).into_iter().collect();
     entries.sort_by_key(|(id, _)| id.parse::<u32>().unwrap_or(u32::MAX));
     listed.extend(entries);
+    if listed.len() > before {
+        drop_blueprint_advice(document);
+    }
+}
+
+/// It is of other jobs than the document has now; the next run that profiles them says what follows.
+fn drop_blueprint_advice(document: &mut Value) {
+    if let Some(profiling) = document.get_mut("profiling").and_then(Value::as_object_mut) {
+        profiling.shift_remove("advice");
+    }
 }
 
 /// Adds the jobs to `profiling_data` that it doesn't have, if it has any. Readers pair ids with profiles by
@@ -115,10 +130,16 @@ pub(super) fn carry_over(document: &mut Value, existing: &Value) -> Result<(), E
     };
     if let (Some(profiling), None) = (existing.get("profiling"), document.get("profiling")) {
         let mut profiling = profiling.clone();
+        let mut is_whole = true;
         if let Some(listed) = profiling.get_mut("jobs").and_then(Value::as_object_mut) {
+            let before = listed.len();
             listed.retain(|id, _| id.parse().is_ok_and(is_kept));
+            is_whole = listed.len() == before;
         }
         document["profiling"] = profiling;
+        if !is_whole {
+            drop_blueprint_advice(document);
+        }
     }
     if let Some(Ok(mut profiles)) = profiling_data::read(existing_profiling_data(existing)?) {
         profiles.jobs.retain(|id, _| is_kept(*id));
@@ -174,11 +195,22 @@ fn profiling_value(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>) -> Val
             let mut entry = json!({"name": profile.job, "status": PROFILED, "source": profile.source});
             append(&mut entry, summary);
             entry["cases"] = json!(profile.cases);
+            if let Some(advice) = &profile.advice {
+                entry["advice"] = json!(advice);
+            }
             listed.insert(id, entry);
         }
     }
     value["jobs"] = listed.into_iter().map(|(id, entry)| (id.to_string(), entry)).collect::<Map<_, _>>().into();
     value
+}
+
+/// What follows for the whole blueprint; `None` where no profile holds advice.
+fn blueprint_advice(complete: &BlueprintProfiles, by_id: &BTreeMap<u32, &Profile>) -> Option<Value> {
+    let trusted = by_id.iter().filter(|(_, profile)| trusted(profile).is_some());
+    let advice: BTreeMap<u32, &Advice> =
+        trusted.filter_map(|(id, profile)| Some((*id, profile.advice.as_ref()?))).collect();
+    (!advice.is_empty()).then(|| json!(BlueprintAdvice::of(&complete.jobs, &advice)))
 }
 
 fn listed_not_profiled(job: &DocumentJob) -> Value {
@@ -333,6 +365,33 @@ mod tests {
             metadata["profiling_data"] = "{\"execution_profile\":{}}".into();
         }
         document
+    }
+
+    #[test]
+    fn advice_comes_along_until_it_is_of_other_jobs() -> Result<(), EmbedError> {
+        let mut document = json!({"jobs": [{"name": "a"}, {"name": "b"}]});
+        let mut advised = profile("a", Some(0));
+        advised.advice = Some(Advice::default());
+        embed(&mut document, "p", &[advised, profile("b", Some(1))])?;
+        let profiling = &document["profiling"];
+        assert_eq!(profiling["jobs"]["0"]["advice"], json!(Advice::default()));
+        assert_eq!(profiling["jobs"]["1"].get("advice"), None);
+        let lambda = &profiling["advice"]["strategies"][0];
+        assert_eq!(lambda["strategy"], json!({"Serverless": {"job_ids": [0, 1]}}));
+        assert_eq!(lambda["doubts"][1]["reasons"], json!(["the profile holds no advice on this platform"]));
+
+        let before = document.clone();
+        mark(&mut document)?;
+        assert_eq!(document, before);
+        if let Some(jobs) = document["jobs"].as_array_mut() {
+            jobs.push(json!({"name": "c"}));
+        }
+        let mut made = json!({"jobs": [{"name": "b"}]});
+        carry_over(&mut made, &document)?;
+        assert_eq!(made["profiling"].get("advice"), None, "it was of a job that is gone");
+        mark(&mut document)?;
+        assert_eq!(document["profiling"].get("advice"), None, "it was of fewer jobs");
+        Ok(())
     }
 
     proptest! {

@@ -72,6 +72,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             git_commit: None,
             measurement_overhead_ns: None,
         },
+        advice: None,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Place<'a> {
     pub(super) piece: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl Place<'_> {
     /// The line in the file of a line (from 1) of the piece.
     fn line(&self, line: usize) -> usize {
         let offset = self.piece.as_ptr() as usize - self.text.as_ptr() as usize;

@@ -198,6 +198,7 @@ pub(super) struct FaasInstance {
 /// What is multiplied with what.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "as they are in the file")]
 pub(super) enum BillingModel {
     MemoryTime,
     ObservedMemoryTime,

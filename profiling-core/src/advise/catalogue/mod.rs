@@ -13,6 +13,7 @@ mod platform;
 
 pub use error::CatalogueError;
 pub use numbers::{Date, Price, Share};
+pub(crate) use platform::is_same_arch;
 pub use platform::{Billing, Cpu, Limits, MemoryPrice, NotOffered, Platform, Size, SizeLimits, Sizes};
 
 /// The built-in catalogue, as text.

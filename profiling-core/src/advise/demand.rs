@@ -1,0 +1,231 @@
+//! What a job asks for, read from its profile once.
+
+use super::rank;
+use crate::profile::{CaseProfile, Grade, Params, Profile, SampleRecord};
+use crate::statistics::Summary;
+
+/// What one case asks for.
+#[derive(Debug)]
+pub(super) struct CaseDemand {
+    /// ` (n=10)`, or nothing for a job without parameters.
+    pub(super) label: String,
+    /// The work of each execution; `None` where CPU time was not measured.
+    pub(super) work: Option<Vec<Work>>,
+    /// The longest wall-clock time, in nanoseconds.
+    pub(super) longest_ns: f64,
+    pub(super) cpu: Option<Summary>,
+    /// Whether the work is that of the samples; it is made up from the summary otherwise.
+    is_sampled: bool,
+    pub(super) is_noisy: bool,
+    /// What a cold start adds on one CPU, in nanoseconds.
+    cold_start_ns: Option<f64>,
+    pub(super) memory_bytes: Bounds,
+    /// What was written, to files or elsewhere.
+    pub(super) written_bytes: Bounds,
+    pub(super) file_descriptors: Bounds,
+    pub(super) threads: Bounds,
+    /// The largest of each name.
+    pub(super) payloads: Vec<(String, f64)>,
+}
+
+/// Between what a figure of the job lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    /// At least.
+    pub(super) low: f64,
+    /// At most; `None` where nothing is known.
+    pub(super) high: Option<f64>,
+}
+
+/// One execution: how long it took, and how much of that the CPUs worked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Work {
+    pub(super) wall_ns: f64,
+    pub(super) cpu_ns: f64,
+}
+
+impl Bounds {
+    fn exactly(figure: u64) -> Self {
+        Self { low: figure as f64, high: Some(figure as f64) }
+    }
+
+    fn of(figure: Option<Summary>) -> Self {
+        figure.map_or(Self::UNKNOWN, |figure| Self::exactly(figure.max))
+    }
+
+    const UNKNOWN: Self = Self { low: 0.0, high: None };
+
+    /// With more of which only the most is known.
+    pub(super) fn plus_at_most(self, more: Self) -> Self {
+        Self { low: self.low, high: self.high.zip(more.high).map(|(own, more)| own + more) }
+    }
+}
+
+impl Work {
+    /// How long it takes with so many CPUs, in nanoseconds: CPU time ÷ CPUs + waiting.
+    ///
+    /// It uses no more CPUs at once than it did when it was measured: on average, CPU time ÷ wall-clock time,
+    /// or one. With more CPUs than that, it takes as long as measured.
+    pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
+        let parallelism = if self.wall_ns > 0.0 { (self.cpu_ns / self.wall_ns).max(1.0) } else { 1.0 };
+        let waiting = (self.wall_ns - self.cpu_ns).max(0.0);
+        self.cpu_ns / vcpu.min(parallelism) + waiting
+    }
+}
+
+impl CaseDemand {
+    /// Every case of a profile; the samples may lack.
+    pub(super) fn of_all(profile: &Profile, samples: &[SampleRecord]) -> Vec<Self> {
+        profile.cases.iter().map(|case| Self::of(case, samples)).collect()
+    }
+
+    fn of(case: &CaseProfile, samples: &[SampleRecord]) -> Self {
+        let own: Vec<&SampleRecord> = samples.iter().filter(|sample| sample.params == case.params).collect();
+        let is_sampled = !own.is_empty();
+        let of_sample = |record: &&SampleRecord| {
+            Some(Work { wall_ns: record.figures.wall_ns as f64, cpu_ns: record.figures.cpu_ns? as f64 })
+        };
+        let work = match case.figures.cpu_ns {
+            Some(cpu) if !is_sampled => Some(summarised(&case.wall_ns, &cpu)),
+            _ => own.iter().map(of_sample).collect::<Option<Vec<_>>>().filter(|_| is_sampled),
+        };
+        let rss = case.figures.peak_rss_bytes.map(|peak| peak.max);
+        let heap = case.figures.peak_heap_bytes.map_or(0, |peak| peak.max);
+        let tree = case.tree_peak.map(|tree| tree.bytes);
+        Self {
+            label: label(&case.params),
+            work,
+            longest_ns: case.wall_ns.max as f64,
+            cpu: case.figures.cpu_ns,
+            is_sampled,
+            is_noisy: case.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy),
+            cold_start_ns: case
+                .cold_start
+                .map(|cold| (cold.startup_ns + cold.first_execution_ns.saturating_sub(case.wall_ns.p50)) as f64),
+            memory_bytes: match rss.max(tree) {
+                Some(peak) => Bounds::exactly(peak),
+                // The heap is not all.
+                None => Bounds { low: heap as f64, high: None },
+            },
+            written_bytes: Bounds {
+                low: case.figures.device_written_bytes.map_or(0.0, |written| written.max as f64),
+                ..Bounds::of(case.figures.written_bytes)
+            },
+            file_descriptors: Bounds::of(case.figures.peak_file_descriptors),
+            threads: Bounds::of(case.figures.peak_threads),
+            payloads: case
+                .breakdown
+                .payloads
+                .iter()
+                .map(|payload| (payload.name.clone(), payload.bytes.max as f64))
+                .collect(),
+        }
+    }
+
+    /// The durations of all executions with so many CPUs, ascending, in nanoseconds.
+    pub(super) fn durations_ns(&self, vcpu: f64) -> Option<Vec<f64>> {
+        let mut durations: Vec<f64> = self.work.as_ref()?.iter().map(|work| work.duration_ns(vcpu)).collect();
+        durations.sort_by(f64::total_cmp);
+        Some(durations)
+    }
+
+    /// The median, in nanoseconds.
+    pub(super) fn median_ns(&self, vcpu: f64) -> Option<f64> {
+        let durations = self.durations_ns(vcpu)?;
+        durations.get(durations.len().div_ceil(2).saturating_sub(1)).copied()
+    }
+
+    /// What durations are held against limits as, in nanoseconds: the upper end of p99's interval where the
+    /// samples support one, else 1.5 × the longest; of a noisy profile, the larger of both.
+    pub(super) fn bound_ns(&self, vcpu: f64) -> Option<f64> {
+        self.upper(&self.durations_ns(vcpu)?)
+    }
+
+    /// The same of CPU time.
+    pub(super) fn cpu_bound_ns(&self) -> Option<f64> {
+        let mut cpu: Vec<f64> = self.work.as_ref()?.iter().map(|work| work.cpu_ns).collect();
+        cpu.sort_by(f64::total_cmp);
+        self.upper(&cpu)
+    }
+
+    fn upper(&self, ascending: &[f64]) -> Option<f64> {
+        let wide = 1.5 * ascending.last()?;
+        let rank = if self.is_sampled { rank::upper(ascending.len(), 0.99) } else { None };
+        Some(match rank {
+            Some(rank) if self.is_noisy => wide.max(ascending[rank - 1]),
+            Some(rank) => ascending[rank - 1],
+            None => wide,
+        })
+    }
+
+    /// What a cold start adds with so many CPUs, in nanoseconds: taken for work of one thread.
+    pub(super) fn cold_start_ns(&self, vcpu: f64) -> Option<f64> {
+        Some(self.cold_start_ns? / vcpu.min(1.0))
+    }
+}
+
+/// A hundred executions that are no better than the summary says: each percentile stands for all below it,
+/// down to the next, and the longest is the one with the most CPU time.
+fn summarised(wall: &Summary, cpu: &Summary) -> Vec<Work> {
+    let at = |count: usize, wall: u64, cpu: u64| {
+        std::iter::repeat_n(Work { wall_ns: wall as f64, cpu_ns: cpu as f64 }, count)
+    };
+    at(50, wall.p50, cpu.p50)
+        .chain(at(40, wall.p90, cpu.p90))
+        .chain(at(5, wall.p95, cpu.p95))
+        .chain(at(4, wall.p99, cpu.p99))
+        .chain(at(1, wall.max, cpu.max))
+        .collect()
+}
+
+fn label(params: &Params) -> String {
+    if params.is_empty() {
+        return String::new();
+    }
+    let values: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!(" ({})", values.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(wall: f64, cpu: f64) -> Work {
+        Work { wall_ns: wall * 1e6, cpu_ns: cpu * 1e6 }
+    }
+
+    #[test]
+    fn durations_follow_the_cpus() {
+        let near = |work: Work, vcpu: f64, expected_ms: f64| {
+            let predicted = work.duration_ns(vcpu) / 1e6;
+            assert!((predicted - expected_ms).abs() < 1e-9, "{work:?} on {vcpu}: {predicted}");
+        };
+        let bound = ms(200.0, 200.0);
+        near(bound, 1.0, 200.0);
+        near(bound, 0.5, 400.0);
+        near(bound, 6.0, 200.0);
+        let mixed = ms(200.0, 100.0);
+        near(mixed, 1.0, 200.0);
+        near(mixed, 0.25, 500.0); // 100 / 0.25 + 100
+        let threads = ms(100.0, 200.0);
+        near(threads, 2.0, 100.0);
+        near(threads, 4.0, 100.0);
+        near(threads, 1.0, 200.0);
+        near(threads, 0.5, 400.0);
+        near(ms(0.0, 1.0), 0.5, 2.0);
+    }
+
+    proptest! {
+        #[test]
+        fn more_cpus_never_take_longer(
+            wall in 0.0..1e12, cpu in 0.0..1e13, vcpu in 0.01..16.0, more in 0.0..16.0,
+        ) {
+            let work = Work { wall_ns: wall, cpu_ns: cpu };
+            let slow = work.duration_ns(vcpu);
+            prop_assert!(work.duration_ns(vcpu + more) <= slow * (1.0 + 1e-12));
+            prop_assert!(slow >= wall * (1.0 - 1e-12), "never faster than measured");
+        }
+    }
+}
