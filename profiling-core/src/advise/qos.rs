@@ -25,7 +25,8 @@ pub(super) fn baseline(profile: &Profile, samples: &[SampleRecord], options: &Op
         latency: LatencyObjectives { p50: objective(500)?, p95: objective(950)?, p99: objective(990)? },
         error_rate: ErrorRate { measured: 0.0, upper, objective: options.error_rate },
         memory_bytes_max: memory.map(|bytes| with_headroom(bytes, headroom)),
-        cpu_seconds_max: all(|case| Some(case.figures.cpu_ns?.max)).map(|ns| ns as f64 / 1e9 * headroom),
+        cpu_seconds_max: all(|case| Some(case.figures.cpu_ns?.max))
+            .map(|ns| to_nanoseconds(ns as f64 / 1e9 * headroom)),
     })
 }
 
@@ -56,10 +57,15 @@ fn objective(case: &CaseProfile, samples: &[SampleRecord], permille: u32, headro
         measured_s: seconds(measured),
         low_s: at(rank::lower(walls.len(), quantile)),
         high_s,
-        objective_s: high_s.unwrap_or_else(|| 1.5 * seconds(case.wall_ns.max)) * headroom,
+        objective_s: to_nanoseconds(high_s.unwrap_or_else(|| 1.5 * seconds(case.wall_ns.max)) * headroom),
     }
 }
 
 fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
+}
+
+/// Without the errors of the last bits.
+fn to_nanoseconds(seconds: f64) -> f64 {
+    (seconds * 1e9).round() / 1e9
 }

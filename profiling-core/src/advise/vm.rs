@@ -45,12 +45,12 @@ pub(super) fn advise(
         }
     }
     machines.sort_by(|a, b| a.usd_per_month.total_cmp(&b.usd_per_month));
-    let is_assumed = |advice: &MachineAdvice| {
-        let of = |machine: &&&InstanceType| machine.name == advice.instance_type && machine.provider == advice.provider;
-        suited.iter().find(of).is_some_and(|machine| machine.cpu_fraction_is_assumed)
+    let of = |advice: &MachineAdvice| {
+        let is_it =
+            |machine: &&&InstanceType| machine.name == advice.instance_type && machine.provider == advice.provider;
+        suited.iter().find(is_it).copied()
     };
-    let assumed = machines.iter().any(is_assumed);
-    let assumption = "a shared CPU without a documented share counts as a tenth of a CPU";
+    let notes = notes(machines.iter().filter_map(of));
     Some(VmAdvice {
         jobs_per_second: rate,
         utilisation: options.utilisation,
@@ -59,8 +59,23 @@ pub(super) fn advise(
         memory_mb: whole((stream.memory_bytes(rate) / f64::from(1 << 20)).ceil()),
         machines,
         cheaper_than_serverless_from_jobs_per_second: break_even(&stream, &suited, platforms),
-        notes: assumed.then(|| assumption.to_owned()).into_iter().collect(),
+        notes,
     })
+}
+
+/// What should be known of the machines that are shown.
+fn notes<'a>(machines: impl Iterator<Item = &'a InstanceType>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for machine in machines {
+        if machine.cpu_fraction_is_assumed {
+            let assumption = "a shared CPU without a documented share counts as a tenth of a CPU";
+            notes.push(format!("{}: {assumption}", machine.name));
+        }
+        if let Some(excluded) = &machine.price_excludes {
+            notes.push(format!("{}: the price excludes {excluded}", machine.name));
+        }
+    }
+    notes
 }
 
 impl Stream {
@@ -147,7 +162,10 @@ fn break_even(stream: &Stream, machines: &[&InstanceType], platforms: &[Platform
     }
     let at = |machine: &&InstanceType| {
         let rate_of = |count: u64| count as f64 * month(machine) / usd_per_rate;
-        // What a machine more can take in CPU grows as fast as the rate that pays for it: a few counts tell.
+        // The rate that pays for a machine more takes as much CPU as it brings, or never will.
+        if stream.cpus(rate_of(1)) > machine.vcpu * machine.cpu_fraction {
+            return None;
+        }
         let fits = |count: &u64| stream.count(machine, rate_of(*count)).is_some_and(|needed| needed <= *count);
         (1..=64).find(fits).map(rate_of)
     };

@@ -112,6 +112,11 @@ fn profiles_reach_the_document_and_stay_there() {
     assert_eq!(embedded["jobs"][0]["profile"]["sample_size"], 10);
     assert_eq!(embedded["jobs"][0]["execution"], "faas", "the author's own");
     assert_eq!(embedded["profiling"]["jobs"].as_object().map(serde_json::Map::len), Some(3));
+    let lambda = &embedded["profiling"]["jobs"]["0"]["advice"]["platforms"][0];
+    assert_eq!((&lambda["platform"], &lambda["verdict"]), (&json!("aws-lambda"), &json!("unknown")), "not optimised");
+    assert_eq!(lambda["reasons"][0]["constraint"], "build");
+    let strategy = &embedded["profiling"]["advice"]["strategies"][0]["strategy"];
+    assert_eq!(*strategy, json!({"Hybrid": {"faas_jobs": [0, 1], "local_jobs": [2, 3, 4]}}));
     let chain = embedded["profiling_data"].as_str().expect("a string that holds JSON");
     let chain = profiling_data::read(chain).expect("profiles are there").expect("they can be read");
     assert_eq!(chain.jobs, sandbox.blueprint_profiles().jobs);

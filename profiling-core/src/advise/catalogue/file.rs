@@ -335,6 +335,7 @@ impl Located<'_, VmEntry> {
             cpu_fraction_is_assumed: is_shared && baseline.is_none(),
             memory_mb: self.required("memory_mb", entry.memory_mb)?.get(),
             usd_per_hour: self.required("price_usd_per_hour", entry.price_usd_per_hour)?.usd(),
+            price_excludes: entry.price_excludes.clone(),
             usd_per_month_max: entry.price_usd_per_month_max.map(Price::usd),
             as_of: entry.as_of.clone().unwrap_or_else(|| as_of.clone()),
             confidence: confidence(entry.confidence, entry.confidence_note.as_ref()),

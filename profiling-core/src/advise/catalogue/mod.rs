@@ -68,6 +68,8 @@ pub struct InstanceType {
     pub usd_per_hour: f64,
     /// The most that a month costs in USD, where the provider caps it.
     pub usd_per_month_max: Option<f64>,
+    /// What the price doesn't contain, in words.
+    pub price_excludes: Option<String>,
     /// When the price was read.
     pub as_of: Date,
     /// How far the facts can be trusted: `high`, `medium` or `low`, with what that is about.

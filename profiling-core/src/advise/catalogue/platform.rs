@@ -307,11 +307,17 @@ impl Platform {
             billing_granularity_ms: entry.billing_granularity_ms.map_or(1, NonZeroU32::get),
             billing_min_ms: entry.billing_min_ms.unwrap_or(0),
             init_billed: entry.init_billed,
-            notes: entry.notes.clone().unwrap_or_default(),
+            notes: notes(entry),
             confidence: confidence(entry.confidence, entry.confidence_note.as_ref()),
             as_of: entry.as_of.clone().unwrap_or_else(|| as_of.clone()),
         })
     }
+}
+
+fn notes(entry: &FaasEntry) -> Vec<String> {
+    let base = entry.price_usd_per_month_base.map(Price::usd).filter(|&usd| usd > 0.0);
+    let base = base.map(|usd| format!("{usd} USD per month come on top."));
+    entry.notes.iter().flatten().cloned().chain(base).collect()
 }
 
 fn limits(entry: &FaasEntry) -> Limits {
