@@ -31,6 +31,8 @@ pub mod breakdown;
 pub mod embed;
 #[cfg(feature = "profiling")]
 pub mod evidence;
+#[cfg(feature = "formats")]
+pub mod fingerprint;
 #[cfg(feature = "profiling")]
 pub mod job;
 #[cfg(feature = "profiling")]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advise::Advice;
 use crate::breakdown::Breakdown;
+use crate::fingerprint::{Change, Fingerprint};
 use crate::sample::Sample;
 use crate::statistics::Summary;
 use crate::tangle::JobProfile;
@@ -45,6 +46,13 @@ pub struct Profile {
     pub missing_cases: Vec<Params>,
     /// Where the newest of the cases were measured.
     pub environment: Environment,
+    /// What was measured. Absent where nobody took it, or where the cases were measured of different things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// What has changed since, as the last release build of the package found; with any, the figures are no
+    /// basis for advice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<Change>,
     /// Where the job can run, on what size, at what cost. Absent in profiles that were made without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,

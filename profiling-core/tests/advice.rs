@@ -8,6 +8,7 @@ use profiling_core::advise::{
     Advice, Catalogue, Constraint, Options, PlatformAdvice, Reason, SizeAdvice, SizesListed, Verdict, advise,
     not_profiled,
 };
+use profiling_core::fingerprint::Change;
 use profiling_core::profile::{Params, Profile, SampleRecord};
 use profiling_core::sample::Sample;
 
@@ -252,8 +253,8 @@ fn a_profile_that_says_nothing_is_never_compatible() {
         assert_eq!(verdicts(&advice), [Unknown; 9], "{constraint:?}");
         assert_eq!(constraints(&advice, "aws-lambda"), [constraint]);
     }
-    let stale = Options { is_stale: true, ..Options::default() };
-    let advice = advise(&profile!("hash"), &[], catalogue, &stale);
+    let stale = Profile { stale: vec![Change::Sources], ..profile!("hash") };
+    let advice = plain(&stale);
     assert_eq!(verdicts(&advice), [Unknown; 9]);
     assert_eq!(constraints(&advice, "aws-lambda"), [Constraint::Stale]);
 

@@ -89,6 +89,7 @@ macro_rules! main {
                 manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
                 debug_assertions: ::core::cfg!(debug_assertions),
                 opt_level: ::core::option_env!("PROFILING_OPT_LEVEL"),
+                fingerprint: ::core::option_env!("PROFILING_FINGERPRINT"),
             })
         }
     };
@@ -109,6 +110,8 @@ pub struct Host {
     pub debug_assertions: bool,
     /// What `Embed` in the package's build script was told of it.
     pub opt_level: Option<&'static str>,
+    /// What `Embed` found it to be made of, as JSON.
+    pub fingerprint: Option<&'static str>,
 }
 
 /// The `main` of [`main!`]: a worker where the supervisor started this process, else the supervisor.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use profiling_core::advise::{Catalogue, Options, advise};
 use profiling_core::evidence::Evidence;
+use profiling_core::fingerprint::Fingerprint;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
@@ -19,6 +20,8 @@ use crate::session::{JobOutcome, params};
 pub(crate) struct Shelf {
     store: LockedStore,
     package: &'static str,
+    /// What is measured.
+    fingerprint: Option<Fingerprint>,
     /// Every job of the binary.
     known: Vec<KnownJob<'static>>,
     /// The jobs of the package's `blueprint.json`.
@@ -40,6 +43,7 @@ impl Shelf {
         Ok(Self {
             store,
             package: host.package,
+            fingerprint: host.fingerprint.and_then(|json| serde_json::from_str(json).ok()),
             known: jobs.iter().map(|job| (job.name, job.id)).collect(),
             document: read_document(&manifest_dir.join("blueprint.json")),
             also_in: also_in.into_iter().collect(),
@@ -104,7 +108,7 @@ impl Shelf {
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
-        let (mut profile, samples) = merge(self.package, job, fresh, stored, environment);
+        let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
         profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
         self.store.save(&profile, &samples)
     }
@@ -145,12 +149,20 @@ fn merge(
     mut fresh: Fresh,
     stored: Option<StoredJob>,
     environment: &Environment,
+    fingerprint: Option<&Fingerprint>,
 ) -> StoredJob {
+    let mut fingerprint = fingerprint.cloned();
+    let mut stale = Vec::new();
     if let Some((mut profile, samples)) = stored {
         let is_new = |params: &Params| !fresh.cases.iter().any(|case| case.params == *params);
         let cases: Vec<CaseProfile> = profile.cases.drain(..).filter(|case| is_new(&case.params)).collect();
         let samples: Vec<SampleRecord> = samples.into_iter().filter(|sample| is_new(&sample.params)).collect();
         if !cases.is_empty() {
+            if profile.fingerprint != fingerprint {
+                // No one build has all of these cases: it takes a run of all to know what they cost.
+                fingerprint = None;
+                stale = std::mem::take(&mut profile.stale);
+            }
             // It isn't known which of the cases showed it.
             let Profile { stateful_evidence: stateful, connection_evidence: connections, .. } = profile;
             fresh.evidence.add(Evidence { stateful, connections });
@@ -182,6 +194,8 @@ fn merge(
         missing_cases: missing_cases.collect(),
         cases: fresh.cases,
         environment: environment.clone(),
+        fingerprint,
+        stale,
         advice: None,
     };
     (profile, fresh.samples)
@@ -213,6 +227,7 @@ fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
 mod tests {
     use std::time::Duration;
 
+    use profiling_core::fingerprint::Change;
     use profiling_core::job::{Case, Entry, Isolation, Param, ParamValue, SourceLocation};
     use profiling_core::profile::Circumstances;
     use profiling_core::sample::Sample;
@@ -268,28 +283,52 @@ mod tests {
 
     #[test]
     fn a_case_replaces_its_like_and_leaves_the_others() {
-        let (first, samples) = merge("zoo", &JOB, fresh(1, 5_000_000), None, &environment("a"));
+        let (first, samples) = merge("zoo", &JOB, fresh(1, 5_000_000), None, &environment("a"), None);
         assert_eq!((first.cases.len(), first.missing_cases.len()), (1, 1), "the other case is not measured yet");
-        let (second, samples) = merge("zoo", &JOB, fresh(0, 1_000_000), Some((first, samples)), &environment("b"));
+        let (second, samples) =
+            merge("zoo", &JOB, fresh(0, 1_000_000), Some((first, samples)), &environment("b"), None);
         assert_eq!((second.cases.len(), second.missing_cases.len(), samples.len()), (2, 0, 4));
         assert_eq!(second.cases[0].params["n"], 1, "in the order of the attribute");
         assert_eq!(second.summary.as_ref().map(|summary| summary.p99_duration_ms), Some(5));
-        let (third, samples) = merge("zoo", &JOB, fresh(1, 2_000_000), Some((second, samples)), &environment("c"));
+        let (third, samples) =
+            merge("zoo", &JOB, fresh(1, 2_000_000), Some((second, samples)), &environment("c"), None);
         assert_eq!((third.cases.len(), samples.len()), (2, 4));
         assert_eq!(third.summary.map(|summary| summary.p99_duration_ms), Some(2));
         assert_eq!(third.environment.git_commit.as_deref(), Some("c"));
     }
 
     #[test]
+    fn cases_of_different_sources_have_no_common_fingerprint() {
+        let taken = |hash: &str| Fingerprint {
+            sources: [("zoo".to_owned(), hash.to_owned())].into(),
+            dependencies: String::new(),
+            features: Vec::new(),
+            toolchain: String::new(),
+            opt_level: String::new(),
+        };
+        let merge =
+            |case, stored, hash| merge("zoo", &JOB, fresh(case, 5), stored, &environment("a"), Some(&taken(hash)));
+        let (mut first, samples) = merge(0, None, "old");
+        assert_eq!(first.fingerprint, Some(taken("old")));
+        first.stale.push(Change::Sources);
+        let (again, _) = merge(1, Some((first.clone(), samples.clone())), "old");
+        assert_eq!((again.fingerprint, again.stale), (Some(taken("old")), vec![]), "it is of what is built again");
+        let (mixed, samples) = merge(1, Some((first, samples)), "new");
+        assert_eq!((&mixed.fingerprint, &*mixed.stale), (&None, &[Change::Sources][..]));
+        let (mixed, _) = merge(0, Some((mixed, samples)), "new");
+        assert_eq!(mixed.fingerprint, None, "the other one might be older still");
+    }
+
+    #[test]
     fn a_case_that_the_job_no_longer_has_is_dropped() {
-        let (mut stored, mut samples) = merge("zoo", &JOB, fresh(1, 5), None, &environment("a"));
+        let (mut stored, mut samples) = merge("zoo", &JOB, fresh(1, 5), None, &environment("a"), None);
         let mut old = Params::new();
         old.insert("n".to_owned(), 99.into());
         stored.cases[0].params = old.clone();
         for sample in &mut samples {
             sample.params = old.clone();
         }
-        let (profile, samples) = merge("zoo", &JOB, fresh(0, 5), Some((stored, samples)), &environment("b"));
+        let (profile, samples) = merge("zoo", &JOB, fresh(0, 5), Some((stored, samples)), &environment("b"), None);
         assert_eq!((profile.cases.len(), samples.len()), (1, 2));
     }
 }

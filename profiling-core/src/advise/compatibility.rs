@@ -18,7 +18,7 @@ enum Unit {
 }
 
 /// Whether the profile can be relied on at all, and what the job needs that no platform gives.
-pub(super) fn of_profile(profile: &Profile, options: &Options) -> Vec<Reason> {
+pub(super) fn of_profile(profile: &Profile) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |constraint, verdict, text: String| reasons.push(Reason::plain(constraint, verdict, text));
     if profile.cases.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn of_profile(profile: &Profile, options: &Options) -> Vec<Reason> {
         let text = format!("{} of the job's cases were never measured", profile.missing_cases.len());
         add(Constraint::Profile, Verdict::Unknown, text);
     }
-    if options.is_stale {
+    if !profile.stale.is_empty() {
         let text = "the profile is of other sources than those of today: measure again";
         add(Constraint::Stale, Verdict::Unknown, text.to_owned());
     }

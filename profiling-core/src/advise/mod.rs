@@ -56,7 +56,7 @@ use crate::profile::{Profile, SampleRecord};
 #[must_use]
 pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue, options: &Options) -> Advice {
     let cases = demand::CaseDemand::of_all(profile, samples);
-    let of_profile = compatibility::of_profile(profile, options);
+    let of_profile = compatibility::of_profile(profile);
     let place = |platform| serverless::Placement { platform, profile, cases: &cases, options };
     let platforms: Vec<PlatformAdvice> =
         catalogue.platforms.iter().map(|platform| place(platform).advise(&of_profile)).collect();

@@ -15,8 +15,6 @@ pub struct Options {
     pub error_rate: f64,
     /// How many sizes of each platform to list.
     pub sizes: SizesListed,
-    /// Whether the profile is of other sources than those of today.
-    pub is_stale: bool,
 }
 
 /// Which sizes of a platform are listed.
@@ -29,7 +27,7 @@ pub enum SizesListed {
 }
 
 impl Default for Options {
-    /// 20% headroom, 1 execution per second at 70% utilisation, no cold starts, 1% failures, few sizes, fresh.
+    /// 20% headroom, 1 execution per second at 70% utilisation, no cold starts, 1% failures, few sizes.
     fn default() -> Self {
         Self {
             headroom: 0.2,
@@ -38,7 +36,6 @@ impl Default for Options {
             cold_start_share: 0.0,
             error_rate: 0.01,
             sizes: SizesListed::Few,
-            is_stale: false,
         }
     }
 }

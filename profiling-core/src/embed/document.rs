@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::EmbedError;
-use crate::advise::{Advice, BlueprintAdvice};
+use crate::advise::{Advice, BlueprintAdvice, Constraint};
+use crate::fingerprint::Change;
 use crate::profile::Profile;
-use crate::tangle::blueprint::{DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, newest, trusted};
+use crate::tangle::blueprint::{DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, measured, newest};
 use crate::tangle::{BlueprintProfiles, JobProfile, profiling_data};
 
 /// The schema of the `profiling` object.
@@ -15,11 +16,12 @@ const SCHEMA: &str = "profiling.blueprint/1";
 
 const NOT_PROFILED: &str = "not profiled";
 const PROFILED: &str = "profiled";
+const STALE: &str = "stale";
 
 /// Things that the author should know, each in one line.
 pub(super) type Warnings = Vec<String>;
 
-/// Puts a package's profiles into its document. A job without a trusted one loses what the document said.
+/// Puts a package's profiles into its document. A job without a complete one loses what the document said.
 pub(super) fn embed(document: &mut Value, package: &str, profiles: &[Profile]) -> Result<Warnings, EmbedError> {
     let jobs = document_jobs(document)?;
     refuse_two_profiles_of_one_id(profiles)?;
@@ -168,11 +170,50 @@ fn not_profiled() -> Value {
     json!({"status": NOT_PROFILED})
 }
 
-/// `{"status": "profiled", …}` with the seven figures; `None` without a trusted profile.
+/// `{"status": "profiled", …}` with the seven figures; `None` without a complete profile.
 fn profile_value(profile: &Profile) -> Option<Value> {
     let mut value = json!({"status": PROFILED});
-    append(&mut value, trusted(profile)?);
+    append(&mut value, measured(profile)?);
+    value.as_object_mut().into_iter().for_each(|value| set_status(value, &profile.stale));
     Some(value)
+}
+
+/// Says of a measured job whether it is stale, and what has changed.
+pub(super) fn set_status(measured: &mut Map<String, Value>, stale: &[Change]) {
+    measured.shift_remove(STALE);
+    let status = if stale.is_empty() { PROFILED } else { STALE };
+    measured.insert("status".to_owned(), status.into());
+    if let (Some(status), false) = (measured.keys().position(|key| key == "status"), stale.is_empty()) {
+        measured.shift_insert(status + 1, STALE.to_owned(), json!(stale));
+    }
+}
+
+/// Says of the measured jobs of the document whether they are stale; `stale` tells it of an index, or nothing.
+pub(super) fn set_job_status<'a>(
+    document: &mut Value,
+    stale: impl Fn(u32) -> Option<&'a [Change]>,
+) -> Result<(), EmbedError> {
+    let jobs = document_jobs(document)?;
+    for (job, value) in jobs.iter().zip(job_values(document)) {
+        let profile = value.get_mut("profile").and_then(Value::as_object_mut);
+        let profile = profile.filter(|profile| profile.get("status").is_some_and(|status| status != NOT_PROFILED));
+        if let (Some(profile), Some(stale)) = (profile, stale(job.index)) {
+            set_status(profile, stale);
+        }
+    }
+    Ok(())
+}
+
+/// Changes the profiles of `profiling_data`, if there are any that can be read.
+pub(super) fn change_profiling_data(
+    document: &mut Value,
+    change: impl FnOnce(&mut BlueprintProfiles),
+) -> Result<(), EmbedError> {
+    if let Some(Ok(mut profiles)) = profiling_data::read(existing_profiling_data(document)?) {
+        change(&mut profiles);
+        write_profiling_data(document, &profiles)?;
+    }
+    Ok(())
 }
 
 /// Appends the fields of a structure.
@@ -184,25 +225,37 @@ fn append(object: &mut Value, fields: &impl serde::Serialize) {
 
 fn profiling_value(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>) -> Value {
     let mut value = json!({"schema": SCHEMA});
-    let used = by_id.values().copied().filter(|profile| trusted(profile).is_some());
+    let used = by_id.values().copied().filter(|profile| measured(profile).is_some());
     if let Some(environment) = newest(used) {
         value["profiled_at"] = environment.profiled_at.clone().into();
         value["environment"] = json!(environment);
     }
     let mut listed: BTreeMap<u32, Value> = jobs.iter().map(|job| (job.index, listed_not_profiled(job))).collect();
     for (&id, profile) in by_id {
-        if let Some(summary) = trusted(profile) {
+        if let Some(summary) = measured(profile) {
             let mut entry = json!({"name": profile.job, "status": PROFILED, "source": profile.source});
             append(&mut entry, summary);
             entry["cases"] = json!(profile.cases);
+            if let Some(fingerprint) = &profile.fingerprint {
+                entry["fingerprint"] = json!(fingerprint);
+            }
+            entry.as_object_mut().into_iter().for_each(|entry| set_status(entry, &profile.stale));
             if let Some(advice) = &profile.advice {
-                entry["advice"] = json!(advice);
+                entry["advice"] = json!(still_true(advice.clone(), profile));
             }
             listed.insert(id, entry);
         }
     }
     value["jobs"] = listed.into_iter().map(|(id, entry)| (id.to_string(), entry)).collect::<Map<_, _>>().into();
     value
+}
+
+/// Advice for what is still built as it was measured; else it says that it is not.
+fn still_true(mut advice: Advice, profile: &Profile) -> Advice {
+    if !profile.stale.is_empty() {
+        advice.distrust(Constraint::Stale, "what was measured has changed since: measure again");
+    }
+    advice
 }
 
 /// What follows for the whole blueprint; `None` where no profile holds advice.
@@ -225,7 +278,7 @@ fn listed_not_profiled(job: &DocumentJob) -> Value {
 /// What the author may have overlooked.
 fn mismatches(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>, profiles: &[Profile]) -> Warnings {
     let mut warnings = Warnings::new();
-    let has_none = |job: &&DocumentJob| by_id.get(&job.index).is_none_or(|profile| trusted(profile).is_none());
+    let has_none = |job: &&DocumentJob| by_id.get(&job.index).is_none_or(|profile| measured(profile).is_none());
     let unprofiled: Vec<String> = jobs.iter().filter(has_none).map(title).collect();
     if !unprofiled.is_empty() {
         warnings.push(format!(
@@ -262,11 +315,11 @@ fn title(job: &DocumentJob) -> String {
     job.name.as_ref().map_or_else(|| format!("job {}", job.index), |name| format!("`{name}`"))
 }
 
-fn known_title(profile: &Profile) -> String {
+pub(super) fn known_title(profile: &Profile) -> String {
     profile.id.map_or_else(|| format!("`{}`", profile.job), |id| format!("`{}` (`id = {id}`)", profile.job))
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown = names[..names.len().min(SHOWN)].join(", ");
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }

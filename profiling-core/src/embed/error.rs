@@ -78,6 +78,18 @@ pub enum EmbedError {
         /// The other.
         second: String,
     },
+    /// Profiles are stale, and the build script denies that.
+    #[error("{}", .0.join("\n"))]
+    Stale(
+        /// Which, and why; a line each.
+        Vec<String>,
+    ),
+    /// It can't be told what is built, nor so whether profiles are stale.
+    #[error("can't tell what this build is made of: {0}")]
+    NoFingerprint(
+        /// Why not.
+        String,
+    ),
     /// The profiles could not be read.
     #[error(transparent)]
     Store(StoreError),

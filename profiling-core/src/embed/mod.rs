@@ -21,9 +21,25 @@
 //! has no `job_index`, a job's position is its index, and the name decides first. Everything else in the
 //! document stays as it is, to the byte; a file whose content would not change is not written.
 //!
+//! # Stale profiles
+//!
+//! Each profile has a [`Fingerprint`](crate::fingerprint::Fingerprint) of what was measured: the sources of the
+//! package and of its path dependencies, the versions and features of what it depends on, its own features, the
+//! compiler with its flags, and the opt-level. A release build (`PROFILE=release`, as in every Cargo profile that
+//! inherits from `release`) compares. A profile that is of something else is *stale*: its job gets the status
+//! `stale` with what has changed, `profiling_data` refuses it, and there is a warning, or with
+//! [`Embed::deny_stale`] an error. Other builds leave the marks that they find. In a checkout where no job was
+//! profiled, the profiles of the document are judged.
+//!
+//! Sources are all files in the directories of the library and the binaries, the build script, and files
+//! that these name in `include_str!`, `include_bytes!`, `include!` and `#[path]`. What does not count: tests,
+//! benches and examples, dev-dependencies, `profiling-core` itself, the package's version, the feature `profiling`
+//! with what it turns on, and flags for lints. What a build script can't see: `lto`, `codegen-units` and the like in
+//! the Cargo profile, dependencies that `[patch]` replaces by a path, and what the package's own build script reads.
+//!
 //! # When
 //!
-//! With the package's feature `profiling` on, nothing happens: a test run never rebuilds the crate for its
+//! With the package's feature `profiling` on, nothing is embedded: a test run never rebuilds the crate for its
 //! own results. Where no job was profiled in this checkout, the profiles of the document stay. Once jobs
 //! were profiled, a job that has no valid profile in the target directory loses the one in the document.
 //!
@@ -32,27 +48,34 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::fingerprint::{Change, Fingerprint};
 use crate::profile::Profile;
 use crate::store::target::TARGET_DIR_VARIABLES;
-use crate::store::{OUT_VARIABLE, Store};
+use crate::store::{OUT_VARIABLE, Store, StoreError, atomic};
 use crate::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 use crate::tangle::{BlueprintProfiles, json};
 
 mod document;
 mod error;
+mod fingerprint;
+mod locked;
+mod packages;
+mod sources;
+mod stale;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use error::EmbedError;
 use error::io_error;
+use fingerprint::{Build, Taken};
+use stale::Stale;
 use text::Text;
 
 /// Embeds the profiles of one package, as its build script.
@@ -65,6 +88,12 @@ pub struct Embed {
     profiling: bool,
     /// Cargo's `OPT_LEVEL` for the package.
     opt_level: Option<OsString>,
+    build: Build,
+    /// Whether this build is what will be deployed, so that profiles have to be of it.
+    is_release: bool,
+    deny_stale: bool,
+    /// The document, which is no source.
+    document: Option<PathBuf>,
     /// The triple of a build with `--target`.
     cross_target: Option<OsString>,
     /// Replaces the target directory.
@@ -117,6 +146,9 @@ impl Embed {
             package: required("CARGO_PKG_NAME")?.to_string_lossy().into_owned(),
             profiling: variable("CARGO_FEATURE_PROFILING").is_some(),
             opt_level: variable("OPT_LEVEL"),
+            is_release: variable("PROFILE").is_some_and(|profile| profile == "release"),
+            deny_stale: false,
+            document: None,
             cross_target,
             out: variable(OUT_VARIABLE).map(PathBuf::from),
             copied: CopiedSources::find(&manifest_dir, cargo_home.as_deref()),
@@ -124,18 +156,35 @@ impl Embed {
             started: started(&out_dir),
             out_dir,
             lines: Vec::new(),
+            build: Build::from_variables(variable),
         })
     }
 
+    /// Fails a release build that finds a [stale](self#stale-profiles) profile, or can't tell.
+    ///
+    /// ```no_run
+    /// # use profiling_core::embed::{Embed, EmbedError};
+    /// fn main() -> Result<(), EmbedError> {
+    ///     Embed::from_env()?.deny_stale().into_blueprint("blueprint.json")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn deny_stale(mut self) -> Self {
+        self.deny_stale = true;
+        self
+    }
+
     /// Embeds the profiles into the document at `path`, relative to the package's directory.
-    pub fn into_blueprint(self, path: impl AsRef<Path>) -> Result<(), EmbedError> {
+    pub fn into_blueprint(mut self, path: impl AsRef<Path>) -> Result<(), EmbedError> {
+        self.document = Some(self.manifest_dir.join(&path));
         self.run(|embed| embed.file(path.as_ref(), None))
     }
 
     /// Writes a document that the build script makes, with the profiles in it, to `path`, relative to the
     /// package's directory. Where no job was profiled in this checkout, the profiles stay that the file
     /// has for jobs of the same index and name.
-    pub fn write_blueprint(self, path: impl AsRef<Path>, document: Value) -> Result<(), EmbedError> {
+    pub fn write_blueprint(mut self, path: impl AsRef<Path>, document: Value) -> Result<(), EmbedError> {
+        self.document = Some(self.manifest_dir.join(&path));
         self.run(|embed| embed.file(path.as_ref(), Some(document)))
     }
 
@@ -153,7 +202,12 @@ impl Embed {
             // The harness's `main!` reads it: profiles record how the measured package itself was built.
             self.lines.push(format!("cargo::rustc-env=PROFILING_OPT_LEVEL={}", level.display()));
         }
-        let result = if self.profiling { Ok(()) } else { work(&mut self) };
+        let result = if self.profiling {
+            self.hand_over_fingerprint();
+            Ok(())
+        } else {
+            work(&mut self)
+        };
         for line in &self.lines {
             println!("{line}");
         }
@@ -205,13 +259,15 @@ impl Embed {
 
     fn value(&mut self, document: &mut Value) -> Result<(), EmbedError> {
         let jobs = document_jobs(document)?;
-        let Some((store, profiles)) = self.profiles()? else {
+        let Some((store, mut profiles)) = self.profiles()? else {
             let warnings = document::mark(document)?;
             if self.copied.is_none() {
                 self.warn(warnings);
+                self.judge_document(document)?;
             }
             return Ok(());
         };
+        self.judge(&store, &mut profiles)?;
         let warnings = document::embed(document, &self.package, &profiles)?;
         self.warn(warnings);
         self.complete_blueprint_profiles(&store, &profiles, &jobs)
@@ -233,6 +289,89 @@ impl Embed {
         self.lines.push(format!("cargo::rerun-if-changed={}", store.directory().display()));
         let profiles = store.load_all()?;
         Ok(Some((store, profiles)))
+    }
+
+    /// Marks the profiles that are stale, here and in the store.
+    fn judge(&mut self, store: &Store, profiles: &mut [Profile]) -> Result<(), EmbedError> {
+        let is_any = !profiles.is_empty();
+        let Some(Taken { fingerprint, .. }) = self.fingerprint_to_judge_by(is_any)? else { return Ok(()) };
+        let marks = |profiles: &[Profile]| -> Vec<Vec<Change>> {
+            profiles.iter().map(|profile| profile.stale.clone()).collect()
+        };
+        let before = marks(profiles);
+        let found = stale::judge(profiles, &fingerprint);
+        if marks(profiles) != before
+            && let Err(error) = self.mark(store, &fingerprint)
+        {
+            // The document says it all the same.
+            self.warn(vec![error.to_string()]);
+        }
+        self.conclude(&found)
+    }
+
+    /// Marks the profiles of the store that are stale.
+    fn mark(&self, store: &Store, fingerprint: &Fingerprint) -> Result<(), StoreError> {
+        // A run of the jobs may hold the lock for minutes. What it writes, the next build judges.
+        let Some(locked) = store.try_lock()? else { return Ok(()) };
+        let mut profiles = locked.load_all()?;
+        stale::judge(&mut profiles, fingerprint);
+        profiles.iter().try_for_each(|profile| locked.replace_profile(profile, self.started))
+    }
+
+    /// Marks the profiles of a document that are stale, where there is no store.
+    fn judge_document(&mut self, document: &mut Value) -> Result<(), EmbedError> {
+        let is_any = stale::listed(document).next().is_some();
+        let Some(Taken { fingerprint, .. }) = self.fingerprint_to_judge_by(is_any)? else { return Ok(()) };
+        let found = stale::judge_document(document, &fingerprint)?;
+        self.conclude(&found)
+    }
+
+    fn conclude(&mut self, found: &Stale) -> Result<(), EmbedError> {
+        if found.is_none() {
+            return Ok(());
+        }
+        if self.deny_stale {
+            return Err(EmbedError::Stale(found.lines()));
+        }
+        self.warn(found.lines());
+        Ok(())
+    }
+
+    /// The fingerprint of a release build, where there is anything to judge. Where it can't be taken, profiles
+    /// stay as they are found.
+    fn fingerprint_to_judge_by(&mut self, is_any: bool) -> Result<Option<Taken>, EmbedError> {
+        if !self.is_release || !is_any {
+            return Ok(None);
+        }
+        match self.fingerprint() {
+            Err(error) if !self.deny_stale => {
+                self.warn(vec![format!("profiles may be stale: {error}")]);
+                Ok(None)
+            }
+            taken => taken.map(Some),
+        }
+    }
+
+    /// Takes the fingerprint of this build, and has cargo run the script again when it may be another one.
+    fn fingerprint(&mut self) -> Result<Taken, EmbedError> {
+        let taken = self.build.fingerprint(&self.package, &self.manifest_dir, self.document.as_deref())?;
+        let files = taken.files.iter().map(|file| format!("cargo::rerun-if-changed={}", file.display()));
+        let variables = Build::VARIABLES.iter().map(|name| format!("cargo::rerun-if-env-changed={name}"));
+        self.lines.extend(files.chain(variables));
+        Ok(taken)
+    }
+
+    /// For the harness's `main!`: profiles say what they were measured of. The script runs when the sources have
+    /// changed, and then they are compiled anyway.
+    fn hand_over_fingerprint(&mut self) {
+        if self.copied.is_some() {
+            return;
+        }
+        let taken = self.fingerprint().and_then(|taken| Ok(serde_json::to_string(&taken.fingerprint)?));
+        match taken {
+            Ok(fingerprint) => self.lines.push(format!("cargo::rustc-env=PROFILING_FINGERPRINT={fingerprint}")),
+            Err(error) => self.warn(vec![format!("a release build will take the profiles for stale: {error}")]),
+        }
     }
 
     /// Adds the jobs that only the document knows to the file that Tangle's manager reads, where that
@@ -288,7 +427,7 @@ impl Embed {
     fn watch_for_store(&mut self, directory: &Path) {
         // Where it can't be made, the next build finds out by itself that there is a store.
         if !directory.exists() && fs::create_dir_all(directory).is_ok() {
-            let _ = set_modified(directory, self.started);
+            let _ = atomic::set_modified(directory, self.started);
         }
         if directory.exists() {
             self.lines.push(format!("cargo::rerun-if-changed={}", directory.display()));
@@ -307,17 +446,4 @@ fn started(out_dir: &Path) -> SystemTime {
     // Cargo writes this file just before, and compares with it.
     let stamp = out_dir.parent().and_then(|parent| fs::metadata(parent.join("invoked.timestamp")).ok());
     stamp.and_then(|stamp| stamp.modified().ok()).unwrap_or_else(|| SystemTime::now() - MARGIN)
-}
-
-fn set_modified(directory: &Path, time: SystemTime) -> io::Result<()> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(windows)]
-    {
-        use std::os::windows::fs::OpenOptionsExt;
-        const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
-        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-        options.access_mode(FILE_WRITE_ATTRIBUTES).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-    }
-    options.open(directory)?.set_modified(time)
 }

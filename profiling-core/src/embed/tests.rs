@@ -528,3 +528,145 @@ fn a_value_gets_its_profiles() -> TestResult {
     assert!(error.to_string().contains("not a JSON object"), "{error}");
     Ok(())
 }
+
+/// A package with sources, whose profiles were measured of them.
+fn measured_package(profiles: &mut [Profile]) -> TestResult<Package> {
+    let mut package = Package::new(TANGLE)?;
+    fs::create_dir_all(package.path("p/src"))?;
+    fs::write(package.path("p/src/lib.rs"), "")?;
+    fs::write(package.path("p/Cargo.toml"), "[package]\nname = \"p\"\nedition = \"2024\"\n[workspace]\n")?;
+    package.variables.extend([("PROFILE", "release".into()), ("OPT_LEVEL", "3".into())]);
+    let fingerprint = package.embed()?.fingerprint()?.fingerprint;
+    profiles.iter_mut().for_each(|profile| profile.fingerprint = Some(fingerprint.clone()));
+    package.save(profiles)?;
+    Ok(package)
+}
+
+fn edit(package: &Package) -> TestResult {
+    Ok(fs::write(package.path("p/src/lib.rs"), "pub fn new() {}")?)
+}
+
+#[test]
+fn a_release_build_marks_what_is_stale() -> TestResult {
+    let mut package = measured_package(&mut [profile("square", Some(0)), profile("cube", Some(2))])?;
+    assert_eq!(warnings(&package.build()?).len(), 1, "of the job that nobody annotated");
+    let fresh = package.read()?;
+    assert_eq!(fresh["jobs"][0]["profile"]["status"], "profiled");
+
+    edit(&package)?;
+    let lines = package.build()?;
+    let expected = "stale, and so judged unfit for serverless platforms: `cube` (`id = 2`), `square` (`id = 0`). \
+                    Changed since the measurement: the sources of `p`.";
+    assert!(warnings(&lines)[0].starts_with(expected), "{lines:?}");
+    let stale = package.read()?;
+    assert_eq!(stale["jobs"][0]["profile"]["status"], "stale");
+    assert_eq!(stale["jobs"][0]["profile"]["stale"], json!(["sources"]));
+    assert_eq!(stale["jobs"][0]["profile"]["p99_duration_ms"], 3, "what was measured stays to be seen");
+    assert_eq!(stale["profiling"]["jobs"]["2"]["status"], "stale");
+    assert!(package.on_chain("")?.jobs.values().all(|entry| *entry == JobProfile::not_profiled()));
+    let for_manager = BlueprintProfiles::load_from_file(package.store().blueprint_profiles_path())?;
+    assert!(for_manager.jobs.values().all(|entry| *entry == JobProfile::not_profiled()));
+    assert!(package.store().load_all()?.iter().all(|profile| profile.stale == [Change::Sources]));
+
+    // Another build says what it finds, and another release build says the same.
+    package.variables.insert("PROFILE", "debug".into());
+    package.build()?;
+    assert_eq!(package.read()?, stale);
+    package.variables.insert("PROFILE", "release".into());
+    package.build()?;
+    assert_eq!(package.read()?, stale);
+
+    fs::write(package.path("p/src/lib.rs"), "")?;
+    package.build()?;
+    assert_eq!(package.read()?, fresh);
+    assert!(package.store().load_all()?.iter().all(|profile| profile.stale.is_empty()));
+    Ok(())
+}
+
+#[test]
+fn only_a_release_build_judges() -> TestResult {
+    let mut package = measured_package(&mut [profile("square", Some(0))])?;
+    edit(&package)?;
+    package.variables.insert("PROFILE", "debug".into());
+    let lines = package.build_with(|embed| {
+        embed.deny_stale = true;
+        embed.file(Path::new("blueprint.json"), None)
+    })?;
+    assert_eq!(package.read()?["jobs"][0]["profile"]["status"], "profiled");
+    assert!(!lines.iter().any(|line| line.contains("src/lib.rs") || line.contains("stale")), "{lines:?}");
+    Ok(())
+}
+
+#[test]
+fn a_build_script_can_deny_what_is_stale() -> TestResult {
+    let package = measured_package(&mut [profile("square", Some(0))])?;
+    let deny = |embed: Embed| {
+        let mut embed = embed.deny_stale();
+        embed.file(Path::new("blueprint.json"), None)
+    };
+    deny(package.embed()?)?;
+    let embedded = package.read()?;
+    edit(&package)?;
+    let error = deny(package.embed()?).expect_err("stale");
+    assert!(matches!(&error, EmbedError::Stale(lines) if lines.len() == 1), "{error}");
+    assert_eq!(package.read()?, embedded);
+
+    fs::write(package.path("p/Cargo.toml"), "nonsense")?;
+    let error = deny(package.embed()?).expect_err("it can't be told");
+    assert!(matches!(error, EmbedError::NoFingerprint(_)), "{error}");
+    // Without, it is a warning.
+    let lines = package.build()?;
+    assert!(warnings(&lines).iter().any(|line| line.contains("profiles may be stale: ")), "{lines:?}");
+    Ok(())
+}
+
+#[test]
+fn the_profiles_of_a_clone_are_judged_too() -> TestResult {
+    let package = measured_package(&mut [profile("square", Some(0)), profile("cube", None)])?;
+    package.build()?;
+    let committed = package.read()?;
+    fs::remove_dir_all(package.path("target/profiling/p"))?;
+    package.build()?;
+    assert_eq!(package.read()?, committed);
+
+    edit(&package)?;
+    let lines = package.build()?;
+    assert!(warnings(&lines).iter().any(|line| line.contains("stale, and so judged") && line.contains("`square`")));
+    let stale = package.read()?;
+    assert_eq!(stale["jobs"][0]["profile"]["status"], "stale");
+    assert_eq!(stale["jobs"][2]["profile"]["status"], "not profiled");
+    assert_eq!(stale["profiling"]["jobs"]["0"]["stale"], json!(["sources"]));
+    assert!(package.on_chain("")?.jobs.values().all(|entry| !entry.is_profiled()));
+    let error = package.embed()?.deny_stale().file(Path::new("blueprint.json"), None).expect_err("stale");
+    assert!(matches!(error, EmbedError::Stale(_)), "{error}");
+
+    fs::write(package.path("p/src/lib.rs"), "")?;
+    package.build()?;
+    assert_eq!(package.read()?, committed);
+    Ok(())
+}
+
+#[test]
+fn a_profile_of_nothing_known_is_stale() -> TestResult {
+    let package = measured_package(&mut [])?;
+    package.save(&[profile("square", Some(0))])?;
+    let lines = package.build()?;
+    assert!(warnings(&lines)[0].contains("it is not known what was measured"), "{lines:?}");
+    assert_eq!(package.read()?["jobs"][0]["profile"]["stale"], json!(["unknown"]));
+    Ok(())
+}
+
+#[test]
+fn a_marked_store_is_no_reason_to_run_again() -> TestResult {
+    let package = measured_package(&mut [profile("square", Some(0))])?;
+    edit(&package)?;
+    let mut embed = package.embed()?;
+    let begin = SystemTime::now() - Duration::from_secs(100);
+    embed.started = begin;
+    embed.file(Path::new("blueprint.json"), None)?;
+    let store = package.store();
+    for path in [store.directory(), store.profile_path("square")] {
+        assert!(fs::metadata(&path)?.modified()? <= begin, "{}", path.display());
+    }
+    Ok(())
+}

@@ -56,6 +56,21 @@ impl Staged {
     }
 }
 
+/// Sets a directory's time of modification.
+#[cfg(feature = "build")]
+pub(crate) fn set_modified(directory: &Path, time: std::time::SystemTime) -> io::Result<()> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
+        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+        options.access_mode(FILE_WRITE_ATTRIBUTES).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    }
+    options.open(directory)?.set_modified(time)
+}
+
 /// Removes what processes left in `directory` that were killed while they wrote. Only safe while no
 /// other process writes there.
 pub(crate) fn sweep(directory: &Path) {

@@ -20,6 +20,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "build")]
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -312,6 +314,25 @@ impl LockedStore {
         let staged_profile = staged_profile.map_err(io_error("write", &path))?;
         staged_samples.commit().map_err(io_error("write", &samples_path))?;
         staged_profile.commit().map_err(io_error("write", &path))?;
+        self.profiles.borrow_mut().insert(path, profile.clone());
+        Ok(())
+    }
+
+    /// Replaces a job's profile and leaves its samples. The file and the directory get the given time of
+    /// modification: cargo runs a build script again if something is newer that it watches.
+    #[cfg(feature = "build")]
+    pub(crate) fn replace_profile(&self, profile: &Profile, modified: SystemTime) -> Result<(), StoreError> {
+        let path = self.profile_path(&profile.job);
+        let staged = atomic::stage(&path, |file| {
+            serde_json::to_writer_pretty(&mut *file, profile)?;
+            file.write_all(b"\n")
+        });
+        let replaced = staged.and_then(|staged| {
+            staged.file().set_modified(modified)?;
+            staged.commit()?;
+            atomic::set_modified(&self.directory(), modified)
+        });
+        replaced.map_err(io_error("write", &path))?;
         self.profiles.borrow_mut().insert(path, profile.clone());
         Ok(())
     }

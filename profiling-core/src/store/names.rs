@@ -1,5 +1,7 @@
 //! From a job's name to a file's name.
 
+use crate::fingerprint::Fnv;
+
 /// Names up to this length stay as they are; the longest suffix and any file system's 255 bytes leave room.
 const LONGEST: usize = 120;
 
@@ -16,7 +18,7 @@ pub(super) fn file_stem(name: &str) -> String {
         return name.to_owned();
     }
     let readable: String = name.chars().take(LONGEST / 2).map(readable).collect();
-    format!("{}~{:016x}", readable.trim_start_matches('.'), fnv1a(name.as_bytes()))
+    format!("{}~{:016x}", readable.trim_start_matches('.'), Fnv::of(name.as_bytes()))
 }
 
 fn is_plain(name: &str) -> bool {
@@ -34,11 +36,6 @@ fn is_device(base: &str) -> bool {
 
 fn readable(c: char) -> char {
     if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' }
-}
-
-/// FNV-1a, 64 bits: the same in every release of the compiler, unlike the standard library's.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::StoreError;
 
@@ -45,6 +46,12 @@ fn relative_to_start(variable: Option<&OsStr>, executable: Option<&Path>) -> Opt
 }
 
 fn ask_cargo(manifest_dir: &Path) -> Result<PathBuf, String> {
+    metadata::<Metadata>(manifest_dir).map(|metadata| metadata.target_directory)
+}
+
+/// What cargo says of the workspace at `manifest_dir`, without its dependencies: that takes neither the network
+/// nor a lock, and half a tenth of a second.
+pub(crate) fn metadata<T: DeserializeOwned>(manifest_dir: &Path) -> Result<T, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
@@ -56,8 +63,7 @@ fn ask_cargo(manifest_dir: &Path) -> Result<PathBuf, String> {
     if !output.status.success() {
         return Err(format!("`cargo metadata`: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
-    let metadata: Result<Metadata, _> = serde_json::from_slice(&output.stdout);
-    metadata.map(|metadata| metadata.target_directory).map_err(|error| format!("`cargo metadata`: {error}"))
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("`cargo metadata`: {error}"))
 }
 
 fn without_cargo(variable: Option<OsString>, manifest_dir: &Path, executable: Option<&Path>) -> Option<PathBuf> {

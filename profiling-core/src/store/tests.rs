@@ -72,6 +72,8 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             git_commit: None,
             measurement_overhead_ns: None,
         },
+        fingerprint: None,
+        stale: Vec::new(),
         advice: None,
     }
 }

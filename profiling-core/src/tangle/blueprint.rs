@@ -131,10 +131,16 @@ impl Pairing<'_> {
     }
 }
 
-/// The figures of a profile, if they can be relied on: measured, and for every case of the job.
+/// The figures of a profile, if they are complete: measured, and for every case of the job.
+#[must_use]
+pub fn measured(profile: &Profile) -> Option<&JobProfile> {
+    profile.summary.as_ref().filter(|summary| summary.is_profiled() && profile.missing_cases.is_empty())
+}
+
+/// The figures of a profile, if they can be relied on: complete, and of what is built now.
 #[must_use]
 pub fn trusted(profile: &Profile) -> Option<&JobProfile> {
-    profile.summary.as_ref().filter(|summary| summary.is_profiled() && profile.missing_cases.is_empty())
+    measured(profile).filter(|_| profile.stale.is_empty())
 }
 
 /// When the newest of the profiles was measured.
@@ -262,6 +268,16 @@ mod tests {
         assert_eq!(Some(&complete.jobs[&0]), profiles[0].summary.as_ref());
         assert!((1..6).all(|id| complete.jobs[&id] == JobProfile::not_profiled()));
         assert_eq!(complete.profiled_at, profiles[0].environment.profiled_at);
+        Ok(())
+    }
+
+    #[test]
+    fn a_stale_profile_is_refused() -> Result<(), ProfilingError> {
+        let mut profile = crate::store::tests::profile("a", Some(0));
+        profile.stale.push(crate::fingerprint::Change::Sources);
+        assert!(measured(&profile).is_some());
+        let complete = BlueprintProfiles::of("p", &[profile], &[("a", Some(0))], &[], None)?;
+        assert_eq!(complete.jobs[&0], JobProfile::not_profiled());
         Ok(())
     }
 
