@@ -25,6 +25,7 @@ mod rehearsal;
 mod runners;
 mod sandbox;
 mod stages;
+mod staleness;
 #[cfg(target_os = "linux")]
 mod state;
 mod storage;
