@@ -145,24 +145,24 @@ mod tests {
     fn each_part_is_told_apart() {
         let measured = fingerprint();
         assert_eq!(fingerprint().changes_since(Some(&measured)), []);
-        let changed = |change: fn(&mut Fingerprint)| {
+        let after = |change: fn(&mut Fingerprint)| {
             let mut now = fingerprint();
             change(&mut now);
             (now.changes_since(Some(&measured)), now.describe_changes_since(Some(&measured)).join("; "))
         };
-        let (changes, text) = changed(|now| {
+        let (changes, text) = after(|now| {
             now.sources.insert("helper".to_owned(), "9".to_owned());
         });
         assert_eq!((changes, &*text), (vec![Change::Sources], "the sources of `helper`"));
-        let (changes, text) = changed(|now| {
+        let (changes, text) = after(|now| {
             now.sources.remove("helper");
         });
         assert_eq!((changes, &*text), (vec![Change::Sources], "the sources of `helper`"));
-        let (changes, _) = changed(|now| now.dependencies.push('x'));
+        let (changes, _) = after(|now| now.dependencies.push('x'));
         assert_eq!(changes, [Change::Dependencies]);
-        let (changes, text) = changed(|now| now.features.clear());
+        let (changes, text) = after(|now| now.features.clear());
         assert_eq!((changes, &*text), (vec![Change::Features], "the features (now none; measured with default, fast)"));
-        let (changes, text) = changed(|now| {
+        let (changes, text) = after(|now| {
             now.toolchain = "rustc 1.96.0".to_owned();
             now.opt_level = "s".to_owned();
         });

@@ -33,6 +33,8 @@ pub mod embed;
 pub mod evidence;
 #[cfg(feature = "formats")]
 pub mod fingerprint;
+#[cfg(feature = "formats")]
+pub mod history;
 #[cfg(feature = "profiling")]
 pub mod job;
 #[cfg(feature = "profiling")]

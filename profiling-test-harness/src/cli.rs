@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     /// Store no profile of a case that other programs disturbed.
     pub quiet_machine: bool,
     pub out: Option<PathBuf>,
+    /// The job or case whose history is to be shown, rather than run anything.
+    pub history: Option<String>,
+    /// Where the history lies, if not in the store.
+    pub history_file: Option<PathBuf>,
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: bool,
@@ -195,6 +199,11 @@ fn own(command: Command) -> Command {
             option("out", "DIR", "Store the profiles here, rather than in the target directory")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(option("history", "JOB", "Show what earlier runs measured of a job, or of one of its cases, and run none"))
+        .arg(
+            option("history-file", "PATH", "Keep the history here, rather than in the target directory")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
         .arg(option("rehearse", "LIMITS", &rehearse).value_parser(size).action(ArgAction::Append))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
@@ -340,6 +349,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         Some(given) => Ok(Some(given.clone())),
         None => environment.option(option, name),
     });
+    let path = |name: &str| matches.get_one(name).cloned().or_else(|| environment.0(&twin(name)).map(PathBuf::from));
     let [instructions, in_process] =
         ["instructions", "in-process"].map(|name| matches.get_flag(name) || environment.flag(&twin(name)));
     if instructions && in_process {
@@ -392,7 +402,12 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
             Some(&timeout) => Some(timeout),
             None => environment.option("timeout", duration)?,
         },
-        out: matches.get_one("out").cloned().or_else(|| environment.0(&twin("out")).map(PathBuf::from)),
+        out: path("out"),
+        history: match matches.get_one::<String>("history") {
+            Some(job) => Some(job.clone()),
+            None => environment.option("history", |job| Ok(job.to_owned()))?,
+        },
+        history_file: path("history-file"),
         in_process,
         instructions,
         rehearse,
@@ -481,6 +496,8 @@ mod tests {
             ("PROFILING_WARMUP", ""),
             ("PROFILING_TIMEOUT", "2s"),
             ("PROFILING_OUT", "/x"),
+            ("PROFILING_HISTORY", "sort/n=10"),
+            ("PROFILING_HISTORY_FILE", "history.jsonl"),
             ("PROFILING_IN_PROCESS", "1"),
             ("RUST_TEST_NOCAPTURE", "1"),
         ];
@@ -488,6 +505,8 @@ mod tests {
         assert_eq!((arguments.samples, arguments.warmup), (Some(3), None));
         assert_eq!(arguments.timeout, Some(Duration::from_secs(1)));
         assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
+        assert_eq!(arguments.history.as_deref(), Some("sort/n=10"));
+        assert_eq!(arguments.history_file.as_deref(), Some(std::path::Path::new("history.jsonl")));
         assert!(arguments.in_process && arguments.no_capture);
         assert!(!arguments.instructions);
         assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions);

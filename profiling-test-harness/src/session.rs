@@ -10,7 +10,7 @@ use clap::ColorChoice;
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
-use profiling_core::store::StoreError;
+use profiling_core::store::{History, Store, StoreError};
 use thiserror::Error;
 
 use crate::Host;
@@ -24,9 +24,9 @@ use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::rehearsal::{RehearsalError, Rehearsals};
 use crate::report::progress::Progress;
-use crate::report::{CaseReport, comparison, failed_jobs, failures, listing, rehearsals, table};
+use crate::report::{CaseReport, comparison, failed_jobs, failures, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen, Selected};
-use crate::shelf::Shelf;
+use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
 
 /// libtest's exit code for failed tests and for unusable arguments.
@@ -45,6 +45,10 @@ pub(crate) enum SessionError {
     NoJobs(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "no run has recorded `{asked}` in `{}`. {}", path.display(), recorded(known)
+    )]
+    NoHistory { asked: String, path: PathBuf, known: Vec<String> },
     #[error(transparent)]
     Valgrind(#[from] ValgrindError),
     #[error(transparent)]
@@ -55,6 +59,13 @@ pub(crate) enum SessionError {
     Comparison { path: PathBuf, reason: io::Error },
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
+}
+
+fn recorded(known: &[String]) -> String {
+    if known.is_empty() {
+        return "`cargo test --release --features profiling` records every job that it measures".to_owned();
+    }
+    format!("There are: {}", known.join(", "))
 }
 
 /// Runs what the command line asks for.
@@ -99,6 +110,9 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
     if let Some(command) = &arguments.baselines {
         return manage(host, arguments, command).map(|()| true);
     }
+    if let Some(asked) = &arguments.history {
+        return show_history(host, arguments, asked).map(|()| true);
+    }
     let valgrind = if arguments.instructions { Some(Valgrind::find()?) } else { None };
     let rehearsals = match &*arguments.rehearse {
         [] => None,
@@ -110,7 +124,7 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         let reports = execute(&chosen, arguments, &mut in_process::run, |_| ());
         return Ok(conclude(&chosen, &Run::of(reports), arguments, begin.elapsed()));
     }
-    let mut shelf = Shelf::open(host, arguments.out.as_deref(), &jobs)?;
+    let mut shelf = Shelf::open(host, arguments, &jobs)?;
     let extras = Extras { valgrind, rehearsals };
     let run = measure(host, arguments, extras, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
@@ -125,6 +139,23 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         announce_profiles(host, &shelf);
     }
     Ok(passed)
+}
+
+/// Prints what the runs so far have measured of a job or a case.
+fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), SessionError> {
+    let store = Store::locate(Path::new(host.manifest_dir), host.package, arguments.out.as_deref())?;
+    let path = history_path(host, arguments, &store);
+    let History { entries, unreadable } = History::read(&path)?;
+    if !unreadable.is_empty() {
+        let lines: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+        complain!("warning: `{}`: not entries, and left out: line {}", path.display(), lines.join(", "));
+    }
+    let Some(text) = history::render(&entries, asked) else {
+        let known = history::jobs(&entries);
+        return Err(SessionError::NoHistory { asked: asked.to_owned(), path, known });
+    };
+    say!("{text}");
+    Ok(())
 }
 
 /// What came of a run.
@@ -243,7 +274,7 @@ fn save_baseline(
 
 /// Does what is to be done with kept baselines.
 fn manage(host: &Host, arguments: &Arguments, command: &BaselineCommand) -> Result<(), SessionError> {
-    let shelf = Shelf::open(host, arguments.out.as_deref(), &registry::jobs()?)?;
+    let shelf = Shelf::open(host, arguments, &registry::jobs()?)?;
     let baselines = Baselines::of(shelf.store(), host.package);
     match command {
         BaselineCommand::List => list_baselines(&baselines)?,

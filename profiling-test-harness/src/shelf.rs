@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use profiling_core::advise::{Catalogue, Options, advise};
 use profiling_core::evidence::Evidence;
 use profiling_core::fingerprint::Fingerprint;
+use profiling_core::history::HistoryEntry;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
@@ -13,6 +14,7 @@ use profiling_core::tangle::JobProfile;
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 
 use crate::Host;
+use crate::cli::Arguments;
 use crate::session::{JobOutcome, params};
 
 /// The locked store, and what is known of the blueprint that the profiles are for.
@@ -26,6 +28,8 @@ pub(crate) struct Shelf {
     known: Vec<KnownJob<'static>>,
     /// The jobs of the package's `blueprint.json`.
     document: Vec<DocumentJob>,
+    /// Where each run adds what it has measured.
+    history: PathBuf,
     /// For a build with `--target`, the triple's own directory.
     also_in: Vec<PathBuf>,
     /// The first thing that went wrong; what comes after it is still tried.
@@ -34,9 +38,14 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     /// Waits until no other run measures on this store.
-    pub(crate) fn open(host: &Host, out: Option<&Path>, jobs: &[&'static JobDescriptor]) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        host: &Host,
+        arguments: &Arguments,
+        jobs: &[&'static JobDescriptor],
+    ) -> Result<Self, StoreError> {
         let manifest_dir = Path::new(host.manifest_dir);
-        let store = Store::locate(manifest_dir, host.package, out)?;
+        let store = Store::locate(manifest_dir, host.package, arguments.out.as_deref())?;
+        let history = history_path(host, arguments, &store);
         let also_in = cross_build_directory(store.root());
         let store =
             store.lock(|| complain!("Blocking waiting for another run that measures on this target directory"))?;
@@ -46,6 +55,7 @@ impl Shelf {
             fingerprint: host.fingerprint.and_then(|json| serde_json::from_str(json).ok()),
             known: jobs.iter().map(|job| (job.name, job.id)).collect(),
             document: read_document(&manifest_dir.join("blueprint.json")),
+            history,
             also_in: also_in.into_iter().collect(),
             error: None,
         })
@@ -64,7 +74,7 @@ impl Shelf {
         let files = self.also_in.iter().map(|directory| directory.join("blueprint-profiles.json"));
         let own =
             [self.store.root().to_owned(), self.store.profiling_directory(), self.store.blueprint_profiles_path()];
-        own.into_iter().chain(files).collect()
+        own.into_iter().chain([self.history.clone()]).chain(files).collect()
     }
 
     /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an earlier, better day at once,
@@ -105,13 +115,22 @@ impl Shelf {
 
     fn save(&self, outcome: &JobOutcome<'_>, fresh: Fresh, environment: &Environment) -> Result<(), StoreError> {
         let job = outcome.selected.job;
+        let entry = |case| HistoryEntry::of(job.name, case, environment);
+        let entries: Vec<HistoryEntry> = fresh.cases.iter().map(entry).collect();
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
         let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
         profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
-        self.store.save(&profile, &samples)
+        self.store.save(&profile, &samples)?;
+        self.store.append_history(&self.history, &entries)
     }
+}
+
+/// Where the history of the package lies, relative to which what the user names is.
+pub(crate) fn history_path(host: &Host, arguments: &Arguments, store: &Store) -> PathBuf {
+    let chosen = arguments.history_file.as_ref().map(|path| Path::new(host.manifest_dir).join(path));
+    chosen.unwrap_or_else(|| store.history_path())
 }
 
 /// What a run has measured of one job.

@@ -8,7 +8,9 @@ use super::EmbedError;
 use crate::advise::{Advice, BlueprintAdvice, Constraint};
 use crate::fingerprint::Change;
 use crate::profile::Profile;
-use crate::tangle::blueprint::{DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, measured, newest};
+use crate::tangle::blueprint::{
+    DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, measured, newest, trusted,
+};
 use crate::tangle::{BlueprintProfiles, JobProfile, profiling_data};
 
 /// The schema of the `profiling` object.

@@ -23,7 +23,7 @@
 //!
 //! # Stale profiles
 //!
-//! Each profile has a [`Fingerprint`](crate::fingerprint::Fingerprint) of what was measured: the sources of the
+//! Each profile has a [`Fingerprint`] of what was measured: the sources of the
 //! package and of its path dependencies, the versions and features of what it depends on, its own features, the
 //! compiler with its flags, and the opt-level. A release build (`PROFILE=release`, as in every Cargo profile that
 //! inherits from `release`) compares. A profile that is of something else is *stale*: its job gets the status

@@ -140,7 +140,7 @@ pub(super) mod tests {
 
     pub(in crate::embed) type TestResult = Result<(), Box<dyn std::error::Error>>;
 
-    pub(in crate::embed) fn package(features: serde_json::Value, dependencies: serde_json::Value) -> Package {
+    pub(in crate::embed) fn package(features: &serde_json::Value, dependencies: &serde_json::Value) -> Package {
         serde_json::from_value(json!({
             "name": "p", "version": "0.1.0", "edition": "2024", "manifest_path": "/p/Cargo.toml", "targets": [],
             "features": features, "dependencies": dependencies
@@ -162,8 +162,8 @@ pub(super) mod tests {
             "metrics": ["deeper", "dep:m"], "deeper": [], "opt": ["dep:opt"], "linkme": ["profiling"], "testing": []
         });
         let package = package(
-            features,
-            json!([dependency("p", Some("dev"), &["testing"]), dependency("q", Some("dev"), &["fast"])]),
+            &features,
+            &json!([dependency("p", Some("dev"), &["testing"]), dependency("q", Some("dev"), &["fast"])]),
         );
         let expected = ["deeper", "linkme", "metrics", "opt", "profiling", "testing"];
         assert_eq!(package.features_of_tests().into_iter().collect::<Vec<_>>(), expected);
@@ -177,7 +177,7 @@ pub(super) mod tests {
             dependency("c", Some("dev"), &[]),
             dependency("profiling-core", None, &[])
         ]);
-        let package = package(json!({}), dependencies);
+        let package = package(&json!({}), &dependencies);
         assert_eq!(package.built_dependencies().map(|dependency| &*dependency.name).collect::<Vec<_>>(), ["a", "b"]);
     }
 

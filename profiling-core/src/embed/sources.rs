@@ -167,7 +167,7 @@ mod tests {
         fn new(library: &str) -> Result<Self, Box<dyn std::error::Error>> {
             let home = tempfile::tempdir()?;
             let root = home.path().join("p");
-            let mut package = package(json!({}), json!([]));
+            let mut package = package(&json!({}), &json!([]));
             package.manifest_path = root.join("Cargo.toml");
             let kinds = [(library, "lib"), ("build.rs", "custom-build"), ("tests/t.rs", "test")];
             package.targets = serde_json::from_value(

@@ -537,7 +537,9 @@ fn measured_package(profiles: &mut [Profile]) -> TestResult<Package> {
     fs::write(package.path("p/Cargo.toml"), "[package]\nname = \"p\"\nedition = \"2024\"\n[workspace]\n")?;
     package.variables.extend([("PROFILE", "release".into()), ("OPT_LEVEL", "3".into())]);
     let fingerprint = package.embed()?.fingerprint()?.fingerprint;
-    profiles.iter_mut().for_each(|profile| profile.fingerprint = Some(fingerprint.clone()));
+    for profile in &mut *profiles {
+        profile.fingerprint = Some(fingerprint.clone());
+    }
     package.save(profiles)?;
     Ok(package)
 }

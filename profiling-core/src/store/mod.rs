@@ -5,13 +5,14 @@
 //! | `<target>/profiling/<package>/<job>.json` | a job's [`Profile`] |
 //! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
 //! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
+//! | `<target>/profiling/.history/<package>.jsonl` | what each run has measured: one [`HistoryEntry`](crate::history::HistoryEntry) a line |
 //! | `<target>/profiling/.lock` | held by whoever measures or writes |
 //!
 //! A package's directory exists once a run of its jobs has written, or dropped, a profile. A job's name
 //! is its file's name if it is made of lower-case letters, digits, `_`, `-` and inner dots; what is
 //! readable of another name is followed by `~` and a hash. The name within the file is the truth.
 //!
-//! Every file changes as a whole or not at all, so that reading needs no lock.
+//! Every file changes as a whole or not at all, so that reading needs no lock; but for the history, which grows.
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -31,10 +32,13 @@ use crate::tangle::blueprint::{DocumentJob, KnownJob};
 use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
 
 pub(crate) mod atomic;
+mod history;
 mod names;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use history::History;
 
 /// The environment variable that names a directory in place of cargo's target directory.
 pub const OUT_VARIABLE: &str = "PROFILING_OUT";

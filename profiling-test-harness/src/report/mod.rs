@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 pub(crate) mod failures;
 pub(crate) mod figures;
+pub(crate) mod history;
 pub(crate) mod listing;
 pub(crate) mod progress;
 pub(crate) mod rehearsals;

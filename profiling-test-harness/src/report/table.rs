@@ -7,7 +7,7 @@ use profiling_core::statistics::Summary;
 use super::{CaseReport, figures, verdict_line};
 
 /// Stands where there is no figure.
-const NOT_MEASURED: &str = "–";
+pub(super) const NOT_MEASURED: &str = "–";
 /// The column that is shown on demand.
 const INSTRUCTIONS: usize = 9;
 /// How much of a failure's reason fits into a row; the rest is shown with the failure.

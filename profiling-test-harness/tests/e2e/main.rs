@@ -12,6 +12,7 @@ mod embedding;
 mod failures;
 mod feature_off;
 mod flags;
+mod history;
 #[cfg(target_os = "linux")]
 mod instructions;
 #[cfg(target_os = "linux")]

@@ -12,12 +12,12 @@ fn main() -> Result<(), profiling_core::embed::EmbedError> {
 }
 "#;
 
-const JOBS: &str = r#"
+const JOBS: &str = r"
 #[profiling_core::profile_job(id = 0, args(12_345))]
 pub fn square(x: u64) -> u64 {
     helper::multiply(x, x)
 }
-"#;
+";
 
 const HELPER: &str = "pub fn multiply(a: u64, b: u64) -> u64 { a * b }\n";
 
