@@ -7,10 +7,13 @@ pub use self::on::*;
 mod on {
     use std::fmt::{Debug, Display};
 
+    pub use crate::budget::{Budget, Subject};
     pub use crate::job::{
         Entry, Execution, ExecutionFuture, Failure, Isolation, JobDescriptor, Outcome, Param, ParamValue, Runtime,
         SourceLocation,
     };
+    pub use crate::sampling::{Auto, Samples};
+    pub use crate::statistics::Percentile;
     #[cfg(not(feature = "linkme"))]
     pub use inventory;
     #[cfg(feature = "linkme")]

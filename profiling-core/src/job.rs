@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::measure::{Meter, markers};
+use crate::sampling::Samples;
 use crate::stage::recorder;
 
 /// An annotated function, as registered by `#[profile_job]`.
@@ -21,12 +23,12 @@ pub struct JobDescriptor {
     pub function: &'static str,
     /// Where the attribute stands.
     pub source: SourceLocation,
-    /// Measured executions per case; 1 or more.
-    pub samples: u32,
-    /// Executions per case that run first and don't count.
-    pub warmup: u32,
-    /// The longest that one execution may take.
-    pub timeout: Duration,
+    /// Measured executions per case; [`SAMPLES`](Self::SAMPLES) where nobody says.
+    pub samples: Option<Samples>,
+    /// Executions per case that run first and don't count; [`WARMUP`](Self::WARMUP) where nobody says.
+    pub warmup: Option<u32>,
+    /// The longest that one execution may take; [`TIMEOUT`](Self::TIMEOUT) where nobody says.
+    pub timeout: Option<Duration>,
     /// The parameters, in the order of the attribute; empty for a job with a single case.
     pub params: &'static [Param],
     /// One row per case: the index into each parameter's values.
@@ -38,10 +40,14 @@ pub struct JobDescriptor {
     /// Runs only with `--ignored` or `--include-ignored`.
     pub ignore: bool,
     /// Processes that are started to measure the cold start, the one that measures the samples included;
-    /// 1 or more.
-    pub cold_samples: u32,
+    /// 1 or more; [`COLD_SAMPLES`](Self::COLD_SAMPLES) where nobody says.
+    pub cold_samples: Option<u32>,
     /// What has a process of its own.
     pub isolation: Isolation,
+    /// What an execution may cost.
+    pub budgets: &'static [Budget],
+    /// The platforms that the job is to run on, by their ids in the catalogue of platforms.
+    pub targets: &'static [&'static str],
     /// How to execute the job.
     pub entry: Entry,
 }
@@ -182,6 +188,15 @@ impl Execution {
 }
 
 impl JobDescriptor {
+    /// Measured executions per case, by default.
+    pub const SAMPLES: Samples = Samples::Count(10);
+    /// Executions per case that run first and don't count, by default.
+    pub const WARMUP: u32 = 2;
+    /// The longest that one execution may take, by default.
+    pub const TIMEOUT: Duration = Duration::from_secs(300);
+    /// Processes that are started to measure the cold start, by default.
+    pub const COLD_SAMPLES: u32 = 1;
+
     /// The job's cases, in the order of the attribute.
     #[must_use]
     pub fn cases(&'static self) -> impl ExactSizeIterator<Item = Case> {
@@ -240,16 +255,18 @@ mod tests {
             id: None,
             function: "tests::sort",
             source: SourceLocation { file: "src/job.rs", line: 1 },
-            samples: 10,
-            warmup: 2,
-            timeout: Duration::from_secs(1),
+            samples: None,
+            warmup: None,
+            timeout: None,
             params,
             cases,
             stateful: false,
             persistent_connections: false,
             ignore: false,
-            cold_samples: 1,
+            cold_samples: None,
             isolation: Isolation::Case,
+            budgets: &[],
+            targets: &[],
             entry: Entry::Sync(|_| Ok(())),
         }
     }

@@ -27,6 +27,8 @@
 pub mod advise;
 #[cfg(feature = "formats")]
 pub mod breakdown;
+#[cfg(feature = "formats")]
+pub mod budget;
 #[cfg(feature = "build")]
 pub mod embed;
 #[cfg(feature = "profiling")]
@@ -50,6 +52,8 @@ pub mod runner;
 mod runtime_metrics;
 #[cfg(feature = "formats")]
 pub mod sample;
+#[cfg(feature = "formats")]
+pub mod sampling;
 pub mod stage;
 #[cfg(feature = "formats")]
 pub mod statistics;

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::advise::Advice;
 use crate::breakdown::Breakdown;
+use crate::budget::Judgement;
 use crate::fingerprint::{Change, Fingerprint};
 use crate::sample::Sample;
+use crate::sampling::Sampling;
 use crate::statistics::Summary;
 use crate::tangle::JobProfile;
 
@@ -102,6 +104,12 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// Why there are no more samples, where their number was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// What came of the job's budgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Judgement>,
     /// What came of it within the limits of platforms, where that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rehearsals: Vec<Rehearsal>,
@@ -176,6 +184,8 @@ pub struct Circumstances {
     pub breakdown: Breakdown,
     /// Who has used the machine meanwhile.
     pub machine: Option<MachineShare>,
+    /// See [`CaseProfile::sampling`].
+    pub sampling: Option<Sampling>,
 }
 
 /// Shares of the CPU time of all CPUs of the machine, in thousandths.
@@ -388,6 +398,8 @@ impl CaseProfile {
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
             noise: Noise::of(samples, circumstances.machine),
+            sampling: circumstances.sampling,
+            budgets: Vec::new(),
             rehearsals: circumstances.rehearsals.clone(),
             breakdown: circumstances.breakdown.clone(),
         })

@@ -102,7 +102,6 @@ fn place(job: &JobDescriptor) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::job::{Entry, Isolation, SourceLocation};
@@ -113,16 +112,18 @@ mod tests {
             id,
             function,
             source: SourceLocation { file: "src/lib.rs", line },
-            samples: 10,
-            warmup: 2,
-            timeout: Duration::from_secs(1),
+            samples: None,
+            warmup: None,
+            timeout: None,
             params: &[],
             cases: &[&[]],
             stateful: false,
             persistent_connections: false,
             ignore: false,
-            cold_samples: 1,
+            cold_samples: None,
             isolation: Isolation::Case,
+            budgets: &[],
+            targets: &[],
             entry: Entry::Sync(|_| Ok(())),
         }
     }

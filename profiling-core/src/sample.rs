@@ -52,7 +52,8 @@ pub struct Sample {
     /// Context switches because another process wanted the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub involuntary_switches: Option<u64>,
-    /// How long the thread that executes the job was ready to run and waited for a CPU.
+    /// How long the thread that executes the job was ready to run and waited for a CPU; by the time that the
+    /// readings take, some ten microseconds, too little, and never too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_queue_delay_ns: Option<u64>,
     /// Bytes read through system calls, from cache or device, files, pipes and sockets alike.

@@ -1,9 +1,11 @@
 //! The grammar of the attribute: what may stand in `#[profile_job(…)]`, and what a user reads who
 //! wrote something else there.
 
+mod budget;
 mod constraint;
-mod duration;
 mod params;
+mod quantity;
+mod samples;
 
 use std::time::Duration;
 
@@ -12,16 +14,18 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ExprClosure, ExprPath, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
+pub(crate) use self::budget::Budget;
 pub(crate) use self::params::{Integer, Param, Params, Values};
+pub(crate) use self::samples::{Auto, Samples};
 use crate::errors::{Errors, closest, list};
 
 /// What the attribute says. Where it had a mistake, the default stands in.
 pub(crate) struct Arguments {
     pub(crate) id: Option<u32>,
     pub(crate) name: Option<LitStr>,
-    pub(crate) samples: u32,
-    pub(crate) warmup: u32,
-    pub(crate) timeout: Duration,
+    pub(crate) samples: Option<Samples>,
+    pub(crate) warmup: Option<u32>,
+    pub(crate) timeout: Option<Duration>,
     pub(crate) params: Params,
     pub(crate) setup: Vec<Binding>,
     pub(crate) args: Args,
@@ -29,8 +33,10 @@ pub(crate) struct Arguments {
     pub(crate) teardown: Option<Expr>,
     pub(crate) runtime: Option<Placed<Flavor>>,
     pub(crate) worker_threads: Option<Placed<usize>>,
-    pub(crate) cold_samples: u32,
+    pub(crate) cold_samples: Option<u32>,
     pub(crate) isolation: Isolation,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) targets: Vec<LitStr>,
     pub(crate) flags: Flags,
     pub(crate) krate: Option<Path>,
     /// Where the execution's number is mentioned, it has to be bound.
@@ -105,6 +111,8 @@ enum Keyword {
     WorkerThreads,
     ColdSamples,
     Isolation,
+    Budget,
+    Targets,
     Stateful,
     PersistentConnections,
     Ignore,
@@ -112,10 +120,10 @@ enum Keyword {
 }
 
 /// Every argument: its name, and how it is written.
-const ARGUMENTS: [(Keyword, &str, &str); 18] = [
+const ARGUMENTS: [(Keyword, &str, &str); 20] = [
     (Keyword::Id, "id", "id = 0"),
     (Keyword::Name, "name", "name = \"square\""),
-    (Keyword::Samples, "samples", "samples = 10"),
+    (Keyword::Samples, "samples", "samples = 10` or `samples = auto"),
     (Keyword::Warmup, "warmup", "warmup = 2"),
     (Keyword::Timeout, "timeout", "timeout = \"30s\""),
     (Keyword::Params, "params", "params(n = [1, 10], k = 1..=3)"),
@@ -127,6 +135,8 @@ const ARGUMENTS: [(Keyword, &str, &str); 18] = [
     (Keyword::WorkerThreads, "worker_threads", "worker_threads = 2"),
     (Keyword::ColdSamples, "cold_samples", "cold_samples = 1"),
     (Keyword::Isolation, "isolation", "isolation = \"sample\""),
+    (Keyword::Budget, "budget", "budget(p95 = \"50ms\", peak_memory = \"64MiB\", allocations = 1000)"),
+    (Keyword::Targets, "targets", "targets(\"aws-lambda\")"),
     (Keyword::Stateful, "stateful", "stateful"),
     (Keyword::PersistentConnections, "persistent_connections", "persistent_connections"),
     (Keyword::Ignore, "ignore", "ignore"),
@@ -141,9 +151,9 @@ impl Default for Arguments {
         Self {
             id: None,
             name: None,
-            samples: 10,
-            warmup: 2,
-            timeout: Duration::from_secs(300),
+            samples: None,
+            warmup: None,
+            timeout: None,
             params: Params::default(),
             setup: Vec::new(),
             args: Args::Absent,
@@ -151,8 +161,10 @@ impl Default for Arguments {
             teardown: None,
             runtime: None,
             worker_threads: None,
-            cold_samples: 1,
+            cold_samples: None,
             isolation: Isolation::Case,
+            budgets: Vec::new(),
+            targets: Vec::new(),
             flags: Flags::default(),
             krate: None,
             mentions_run: false,
@@ -187,9 +199,9 @@ impl Arguments {
         match keyword {
             Keyword::Id => self.id = Some(value.number(0)?),
             Keyword::Name => self.name = Some(value.job_name()?),
-            Keyword::Samples => self.samples = value.number(1)?,
-            Keyword::Warmup => self.warmup = value.number(0)?,
-            Keyword::Timeout => self.timeout = value.duration()?,
+            Keyword::Samples => self.samples = Some(value.samples(errors)?),
+            Keyword::Warmup => self.warmup = Some(value.number(0)?),
+            Keyword::Timeout => self.timeout = Some(value.duration()?),
             Keyword::Params => value.params(errors)?.into_iter().for_each(|params| self.params = params),
             Keyword::Setup => self.setup = value.setup(errors)?,
             Keyword::Args => {
@@ -203,8 +215,10 @@ impl Arguments {
                 let threads: u32 = value.number(1)?;
                 self.worker_threads = Some(value.placed(threads as usize));
             }
-            Keyword::ColdSamples => self.cold_samples = value.number(1)?,
+            Keyword::ColdSamples => self.cold_samples = Some(value.number(1)?),
             Keyword::Isolation => self.isolation = value.isolation()?,
+            Keyword::Budget => self.budgets = budget::parse(&value.parenthesized()?, value.name, errors),
+            Keyword::Targets => self.targets = value.targets(errors)?,
             Keyword::Stateful => self.flags.stateful = value.flag()?,
             Keyword::PersistentConnections => self.flags.persistent_connections = value.flag()?,
             Keyword::Ignore => self.flags.ignore = value.flag()?,
@@ -312,7 +326,53 @@ impl Value<'_> {
 
     fn duration(&self) -> Result<Duration> {
         let text = self.text()?;
-        duration::parse(&text.value()).map_err(|reason| self.mistake(text.span(), reason))
+        match quantity::duration(&text.value()) {
+            Ok(Duration::ZERO) => Err(self.mistake(text.span(), "a timeout of zero would fail every execution")),
+            Ok(duration) => Ok(duration),
+            Err(reason) => Err(self.mistake(text.span(), reason)),
+        }
+    }
+
+    /// A number, or `auto` with what it takes.
+    fn samples(&self, errors: &mut Errors) -> Result<Samples> {
+        if !self.is_auto() {
+            return self.number(1).map(Samples::Count);
+        }
+        self.equals()?;
+        let auto: Ident = self.input.parse()?;
+        if !self.input.peek(token::Paren) {
+            return Ok(Samples::Auto(Auto::default()));
+        }
+        Ok(Samples::Auto(samples::parse(&self.parenthesized()?, auto.span(), errors)))
+    }
+
+    fn is_auto(&self) -> bool {
+        let ahead = self.input.fork();
+        ahead.parse::<Token![=]>().is_ok() && ahead.parse::<Ident>().is_ok_and(|word| word == "auto")
+    }
+
+    fn targets(&self, errors: &mut Errors) -> Result<Vec<LitStr>> {
+        let content = self.parenthesized()?;
+        if content.is_empty() {
+            return Err(self.mistake(self.name.span(), "`targets` names at least one platform"));
+        }
+        let mut targets: Vec<LitStr> = Vec::new();
+        each_item(&content, errors, |input, _| {
+            let span = input.span();
+            let target: LitStr =
+                input.parse().map_err(|_| self.mistake(span, "`targets` has platforms in quotes, by their ids"))?;
+            let id = target.value();
+            if id.is_empty() || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+                let reason = "a platform's id has lower-case letters, digits and `-`";
+                return Err(self.mistake(target.span(), reason));
+            }
+            if targets.iter().any(|known| known.value() == id) {
+                return Err(Error::new(target.span(), format!("`{id}` is given twice: keep one")));
+            }
+            targets.push(target);
+            Ok(())
+        });
+        Ok(targets)
     }
 
     fn flavor(&self) -> Result<Flavor> {

@@ -4,11 +4,13 @@
 //! Our own tokens have the span of the macro, so that lints treat them as code of another crate;
 //! those of the user keep theirs, so that rustc's errors point at them.
 
+use std::time::Duration;
+
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::arguments::{Arguments, Check, Flags, Integer, Isolation, Param, Values};
+use crate::arguments::{Arguments, Auto, Budget, Check, Flags, Integer, Isolation, Param, Samples, Values};
 use crate::errors::Errors;
 use crate::function::{Function, Returns};
 use crate::job::{Entry, Job};
@@ -64,10 +66,13 @@ impl<'a> Registration<'a> {
         let ident = unraw(&function.ident);
         let name = arguments.name.as_ref().map_or_else(|| ident.clone(), syn::LitStr::value);
         let id = self.option(arguments.id);
-        let Arguments { samples, warmup, flags: Flags { stateful, persistent_connections, ignore }, .. } = arguments;
-        let (seconds, nanoseconds) = (arguments.timeout.as_secs(), arguments.timeout.subsec_nanos());
+        let Flags { stateful, persistent_connections, ignore } = &arguments.flags;
+        let samples = self.option(arguments.samples.as_ref().map(|samples| self.samples(samples)));
+        let warmup = self.option(arguments.warmup);
+        let timeout = self.option(arguments.timeout.map(|timeout| self.duration(timeout)));
         let (params, cases) = (self.params(), self.cases());
-        let cold_samples = arguments.cold_samples;
+        let cold_samples = self.option(arguments.cold_samples);
+        let (budgets, targets) = (self.budgets(), &arguments.targets);
         let isolation = match arguments.isolation {
             Isolation::Case => quote_spanned!(self.span=> Case),
             Isolation::Sample => quote_spanned!(self.span=> Sample),
@@ -81,7 +86,7 @@ impl<'a> Registration<'a> {
                 source: #private::SourceLocation { file: ::core::file!(), line: ::core::line!() },
                 samples: #samples,
                 warmup: #warmup,
-                timeout: #private::Duration::new(#seconds, #nanoseconds),
+                timeout: #timeout,
                 params: &[#params],
                 cases: &[#cases],
                 stateful: #stateful,
@@ -89,6 +94,8 @@ impl<'a> Registration<'a> {
                 ignore: #ignore,
                 cold_samples: #cold_samples,
                 isolation: #private::Isolation::#isolation,
+                budgets: &[#budgets],
+                targets: &[#(#targets),*],
                 entry: #entry,
             }
         }
@@ -97,6 +104,39 @@ impl<'a> Registration<'a> {
     fn option(&self, value: Option<impl ToTokens>) -> TokenStream {
         let some = value.map(|value| quote_spanned!(self.span=> ::core::option::Option::Some(#value)));
         some.unwrap_or_else(|| quote_spanned!(self.span=> ::core::option::Option::None))
+    }
+
+    fn duration(&self, duration: Duration) -> TokenStream {
+        let (private, seconds, nanoseconds) = (&self.private, duration.as_secs(), duration.subsec_nanos());
+        quote_spanned!(self.span=> #private::Duration::new(#seconds, #nanoseconds))
+    }
+
+    fn samples(&self, samples: &Samples) -> TokenStream {
+        let private = &self.private;
+        match samples {
+            Samples::Count(count) => quote_spanned!(self.span=> #private::Samples::Count(#count)),
+            Samples::Auto(Auto { min, max, precision, percentile, time }) => {
+                let (percentile, time) = (Ident::new(percentile, self.span), self.duration(*time));
+                quote_spanned! {self.span=>
+                    #private::Samples::Auto(#private::Auto {
+                        min: #min,
+                        max: #max,
+                        precision: #precision,
+                        percentile: #private::Percentile::#percentile,
+                        time: #time,
+                    })
+                }
+            }
+        }
+    }
+
+    fn budgets(&self) -> TokenStream {
+        let private = &self.private;
+        let budget = |Budget { subject, limit }: &Budget| {
+            let subject = Ident::new(subject, self.span);
+            quote_spanned!(self.span=> #private::Budget { subject: #private::Subject::#subject, limit: #limit },)
+        };
+        self.arguments.budgets.iter().map(budget).collect()
     }
 
     fn params(&self) -> TokenStream {

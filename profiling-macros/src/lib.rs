@@ -39,7 +39,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `id = 0` | none | the job's index in the blueprint; unique in the binary |
 /// | `name = "…"` | the function's name | the name under which the job is listed and stored; unique in the binary, not empty, without control characters |
-/// | `samples = N` | 10 | measured executions of each case, 1 or more |
+/// | `samples = N` | 10 | measured executions of each case, 1 or more; or `auto`, [as many as it takes](#samples--auto) |
 /// | `warmup = N` | 2 | executions of each case that run first and don't count |
 /// | `timeout = "30s"` | 300 s | the longest that one execution may take: a decimal number with a unit, `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h` |
 /// | `params(n = [1, 10], k = 1..=3, k <= n)` | none | one case per combination of the values that meets the constraints |
@@ -51,10 +51,39 @@ use proc_macro::TokenStream;
 /// | `worker_threads = N` | one per logical CPU | threads of the multi-thread runtime, 1 or more |
 /// | `cold_samples = N` | 1 | processes that are started to measure the cold start, the one that measures the samples included, 1 or more |
 /// | `isolation = "sample"` | `"case"` | whether every sample has a process of its own, with its own warm-ups, or every case |
+/// | `budget(p95 = "50ms", peak_memory = "64MiB", allocations = 1000)` | none | what an execution may cost; over budget fails the job |
+/// | `targets("aws-lambda", …)` | none | the platforms that the job is to run on, by their ids |
 /// | `stateful` | detected | the job keeps state between executions; also `stateful = true` or `false` |
 /// | `persistent_connections` | detected | the job needs connections that outlive an execution; also with `= true` or `= false` |
 /// | `ignore` | no | the job runs only with `--ignored` or `--include-ignored`; also with `= true` or `= false` |
 /// | `crate = path` | `::profiling_core` | where `profiling-core` is, for a renamed dependency or a re-export |
+///
+/// # `samples = auto`
+///
+/// `auto(min = 10, max = 1000, precision = 2%, percentile = p50, time = "10s")`: until half the width of the
+/// 95% interval of that percentile of the wall-clock time is within the precision, but at least `min`; at most
+/// `max`, and no more once so much time has passed since the first. Each may be left out, and these are the
+/// defaults.
+///
+/// # Budgets
+///
+/// Durations, with the units of `timeout`: `p50`, `p90`, `p95`, `p99` and `max` of the wall-clock time, and
+/// `cpu`, the median of the CPU time. Sizes, in `B`, `KiB`, `MiB`, `GiB`, `kB`, `MB` or `GB`: `peak_memory` and
+/// `peak_heap`, the largest peaks, and `allocated`, the median. Numbers: `allocations`, the median, and
+/// `instructions`.
+///
+/// ```
+/// use profiling_core::profile_job;
+///
+/// #[profile_job(
+///     samples = auto(percentile = p95),
+///     budget(p95 = "50ms", peak_memory = "64MiB", allocations = 1),
+///     args(1_000),
+/// )]
+/// fn squares(n: u64) -> Vec<u64> {
+///     (0..n).map(|x| x * x).collect()
+/// }
+/// ```
 ///
 /// # What the expressions can see
 ///

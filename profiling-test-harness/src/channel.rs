@@ -3,7 +3,7 @@
 //!
 //! Messages go up, see [`wire`](crate::wire). Down go bytes: first the release, for which a worker waits
 //! once it is ready, so that it can start while the supervisor is busy with the one before it; then, for a
-//! worker that executes by turns with others, how many executions it may go on for.
+//! worker that executes by turns, how many executions it may go on for, or 0 to end it.
 
 #[cfg(not(unix))]
 pub(crate) use one_way::{Lower, Upper};
@@ -66,7 +66,7 @@ mod two_way {
             self.await_turn().map(|_| ())
         }
 
-        /// Waits for the next turn. Returns how many executions it is for.
+        /// Waits for the next turn. Returns how many executions it is for; 0 if there are to be no more.
         pub(crate) fn await_turn(&mut self) -> io::Result<u8> {
             let mut executions = [0];
             self.0.read_exact(&mut executions).map_err(|_| io::ErrorKind::BrokenPipe)?;

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, ColorChoice, Command, value_parser};
+use profiling_core::budget::Bound;
+use profiling_core::sampling::Samples;
 
+use crate::auto;
 use crate::baseline::Name;
+use crate::config::Configuration;
 use crate::rehearsal::{GRAMMAR, Size};
 
 /// What the user asked for.
@@ -21,7 +25,8 @@ pub(crate) struct Arguments {
     pub save_baseline: Option<Name>,
     /// Compare with this baseline.
     pub baseline: Option<Name>,
-    pub comparing: Comparing,
+    pub compare_time: Option<Duration>,
+    pub minimum_effect: Option<f64>,
     pub list: bool,
     pub format: Format,
     pub color: ColorChoice,
@@ -33,12 +38,13 @@ pub(crate) struct Arguments {
     pub fail_fast: bool,
     /// A number of test threads was asked for, which has no effect here.
     pub test_threads: bool,
-    pub samples: Option<u32>,
+    pub samples: Option<Samples>,
     pub warmup: Option<u32>,
     pub timeout: Option<Duration>,
     pub cold_samples: Option<u32>,
     /// Store no profile of a case that other programs disturbed.
-    pub quiet_machine: bool,
+    pub quiet_machine: Option<bool>,
+    pub budget_bound: Option<Bound>,
     pub out: Option<PathBuf>,
     /// The job or case whose history is to be shown, rather than run anything.
     pub history: Option<String>,
@@ -46,9 +52,34 @@ pub(crate) struct Arguments {
     pub history_file: Option<PathBuf>,
     pub in_process: bool,
     /// Count the instructions of an execution, too.
-    pub instructions: bool,
+    pub instructions: Option<bool>,
     /// The sizes in whose limits to run each case once more.
     pub rehearse: Vec<Size>,
+    /// What holds where neither these, nor a job's attribute, say.
+    pub defaults: Configuration,
+}
+
+impl Arguments {
+    pub(crate) fn quiet_machine(&self) -> bool {
+        self.quiet_machine.or(self.defaults.quiet_machine).unwrap_or(false)
+    }
+
+    pub(crate) fn budget_bound(&self) -> Bound {
+        self.budget_bound.or(self.defaults.budget_bound).unwrap_or_default()
+    }
+
+    pub(crate) fn comparing(&self) -> Comparing {
+        let Comparing { time, minimum_effect } = Comparing::default();
+        Comparing {
+            time: self.compare_time.or(self.defaults.compare_time).unwrap_or(time),
+            minimum_effect: self.minimum_effect.or(self.defaults.minimum_effect).unwrap_or(minimum_effect),
+        }
+    }
+
+    pub(crate) fn instructions(&self) -> bool {
+        // There is no process of the job's own to be counted in.
+        !self.in_process && self.instructions.or(self.defaults.instructions).unwrap_or(false)
+    }
 }
 
 /// What to do with kept baselines.
@@ -181,7 +212,10 @@ fn own(command: Command) -> Command {
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
         .next_help_heading("Profiling")
-        .arg(option("samples", "N", "Measured executions per case, for all jobs").value_parser(samples))
+        .arg(
+            option("samples", "N|auto", "Measured executions per case, for all jobs; `auto`: as many as it takes")
+                .value_parser(samples),
+        )
         .arg(option("warmup", "N", "Executions per case that come first and don't count").value_parser(warmup))
         .arg(
             option("timeout", "DURATION", "The longest that one execution may take, with a unit: 500ms, 30s, 2m")
@@ -189,11 +223,19 @@ fn own(command: Command) -> Command {
         )
         .arg(
             option("cold-samples", "N", "Fresh processes per case whose start is measured, for all jobs")
-                .value_parser(samples),
+                .value_parser(count),
         )
         .arg(
             option("quiet-machine", "", "Fail a job rather than store its profile if other programs disturbed it")
                 .action(ArgAction::SetTrue),
+        )
+        .arg(
+            option(
+                "budget-bound",
+                "END",
+                "What of a figure has to be over its budget: `lower`, `figure` or `upper` end",
+            )
+            .value_parser(bound),
         )
         .arg(
             option("out", "DIR", "Store the profiles here, rather than in the target directory")
@@ -271,7 +313,20 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-fn samples(text: &str) -> Result<u32, String> {
+pub(crate) fn samples(text: &str) -> Result<Samples, String> {
+    auto::parse(text)
+}
+
+pub(crate) fn bound(text: &str) -> Result<Bound, String> {
+    match text {
+        "lower" => Ok(Bound::Lower),
+        "figure" => Ok(Bound::Figure),
+        "upper" => Ok(Bound::Upper),
+        _ => Err("none of `lower`, `figure` or `upper`".to_owned()),
+    }
+}
+
+pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|&samples| samples > 0).ok_or_else(|| format!("not a whole number from 1 to {}", u32::MAX))
 }
 
@@ -284,11 +339,11 @@ fn sizes(text: &str) -> Result<Vec<Size>, String> {
     text.split_whitespace().map(size).collect()
 }
 
-fn warmup(text: &str) -> Result<u32, String> {
+pub(crate) fn warmup(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("not a whole number from 0 to {}", u32::MAX))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.is_zero() => Err("must be more than zero".to_owned()),
         Ok(duration) => Ok(duration),
@@ -301,7 +356,7 @@ fn name(text: &str) -> Result<Name, String> {
 }
 
 /// `2%`, `2` or `0.5%`.
-fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
     let share = number.map(|number| number / 100.0).filter(|share| (0.0..=10.0).contains(share));
     share.ok_or_else(|| "not a share from 0% to 1000%, such as `2%`".to_owned())
@@ -329,8 +384,9 @@ impl Environment<'_> {
         })
     }
 
-    fn flag(&self, variable: &str) -> bool {
-        (self.0)(variable).is_some_and(|value| value != "0" && value != "false")
+    /// `None` where it is not set.
+    fn flag(&self, variable: &str) -> Option<bool> {
+        (self.0)(variable).map(|value| value != "0" && value != "false")
     }
 }
 
@@ -350,9 +406,9 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         None => environment.option(option, name),
     });
     let path = |name: &str| matches.get_one(name).cloned().or_else(|| environment.0(&twin(name)).map(PathBuf::from));
-    let [instructions, in_process] =
-        ["instructions", "in-process"].map(|name| matches.get_flag(name) || environment.flag(&twin(name)));
-    if instructions && in_process {
+    let own_flag = |name: &str| if matches.get_flag(name) { Some(true) } else { environment.flag(&twin(name)) };
+    let (instructions, in_process) = (own_flag("instructions"), own_flag("in-process").unwrap_or(false));
+    if instructions == Some(true) && in_process {
         let message = "--instructions (or PROFILING_INSTRUCTIONS) needs a process of the job's own, and can't be used \
                        with --in-process (or PROFILING_IN_PROCESS)\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
@@ -381,7 +437,14 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         baselines: baseline_command(matches),
         save_baseline,
         baseline,
-        comparing: read_comparing(matches, environment)?,
+        compare_time: match matches.get_one("compare-time") {
+            Some(&time) => Some(time),
+            None => environment.option("compare-time", duration)?,
+        },
+        minimum_effect: match matches.get_one("minimum-effect") {
+            Some(&effect) => Some(effect),
+            None => environment.option("minimum-effect", percent)?,
+        },
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
             Some("terse") => Format::Terse,
@@ -390,14 +453,21 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         },
         color: matches.get_one("color").copied().unwrap_or(ColorChoice::Auto),
         quiet: matches.get_flag("quiet"),
-        no_capture: matches.get_flag("no-capture") || environment.flag("RUST_TEST_NOCAPTURE"),
+        no_capture: matches.get_flag("no-capture") || environment.flag("RUST_TEST_NOCAPTURE").unwrap_or(false),
         show_output: matches.get_flag("show-output"),
         fail_fast: matches.get_flag("fail-fast"),
         test_threads: matches.contains_id("test-threads"),
-        samples: number("samples", samples)?,
+        samples: match matches.get_one("samples") {
+            Some(&samples) => Some(samples),
+            None => environment.option("samples", samples)?,
+        },
         warmup: number("warmup", warmup)?,
-        cold_samples: number("cold-samples", samples)?,
-        quiet_machine: matches.get_flag("quiet-machine") || environment.flag(&twin("quiet-machine")),
+        cold_samples: number("cold-samples", count)?,
+        quiet_machine: own_flag("quiet-machine"),
+        budget_bound: match matches.get_one("budget-bound") {
+            Some(&bound) => Some(bound),
+            None => environment.option("budget-bound", bound)?,
+        },
         timeout: match matches.get_one("timeout") {
             Some(&timeout) => Some(timeout),
             None => environment.option("timeout", duration)?,
@@ -410,6 +480,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         history_file: path("history-file"),
         in_process,
         instructions,
+        defaults: Configuration::default(),
         rehearse,
     })
 }
@@ -427,22 +498,16 @@ fn baseline_command(matches: &ArgMatches) -> Option<BaselineCommand> {
     delete.or_else(export).or_else(import)
 }
 
-fn read_comparing(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Comparing, clap::Error> {
-    let default = Comparing::default();
-    Ok(Comparing {
-        time: match matches.get_one("compare-time") {
-            Some(&time) => time,
-            None => environment.option("compare-time", duration)?.unwrap_or(default.time),
-        },
-        minimum_effect: match matches.get_one("minimum-effect") {
-            Some(&effect) => effect,
-            None => environment.option("minimum-effect", percent)?.unwrap_or(default.minimum_effect),
-        },
-    })
+/// Whether there is an option of this name.
+#[cfg(test)]
+pub(crate) fn has_option(name: &str) -> bool {
+    command().get_arguments().any(|argument| argument.get_long() == Some(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use profiling_core::sampling::Auto;
+
     use super::*;
 
     fn parse_line(line: &str, variables: &[(&str, &str)]) -> Result<Arguments, clap::Error> {
@@ -481,7 +546,7 @@ mod tests {
     #[test]
     fn reads_own_options() {
         let arguments = parsed("sort --samples 3 --warmup 0 --timeout 1m30s --out /x --in-process --skip big");
-        assert_eq!((arguments.samples, arguments.warmup), (Some(3), Some(0)));
+        assert_eq!((arguments.samples, arguments.warmup), (Some(Samples::Count(3)), Some(0)));
         assert_eq!(arguments.timeout, Some(Duration::from_secs(90)));
         assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
         assert!(arguments.in_process);
@@ -502,14 +567,14 @@ mod tests {
             ("RUST_TEST_NOCAPTURE", "1"),
         ];
         let arguments = parse_line("--timeout 1s", &variables).expect("valid");
-        assert_eq!((arguments.samples, arguments.warmup), (Some(3), None));
+        assert_eq!((arguments.samples, arguments.warmup), (Some(Samples::Count(3)), None));
         assert_eq!(arguments.timeout, Some(Duration::from_secs(1)));
         assert_eq!(arguments.out.as_deref(), Some(std::path::Path::new("/x")));
         assert_eq!(arguments.history.as_deref(), Some("sort/n=10"));
         assert_eq!(arguments.history_file.as_deref(), Some(std::path::Path::new("history.jsonl")));
         assert!(arguments.in_process && arguments.no_capture);
-        assert!(!arguments.instructions);
-        assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions);
+        assert!(!arguments.instructions());
+        assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions());
         let sizes = [("PROFILING_REHEARSE", "cpus=1,memory=1GiB  cpus=2,memory=2GiB")];
         assert_eq!(parse_line("", &sizes).expect("valid").rehearse.len(), 2);
         let over = parse_line("--rehearse cpus=0.5,memory=1GiB", &sizes).expect("valid").rehearse;
@@ -519,9 +584,43 @@ mod tests {
     }
 
     #[test]
+    fn samples_can_be_as_many_as_it_takes() {
+        assert_eq!(parsed("--samples auto").samples, Some(Samples::Auto(Auto::DEFAULT)));
+        assert_eq!(parsed("--samples auto(max=20)").samples, Some(Samples::Auto(Auto { max: 20, ..Auto::DEFAULT })));
+        let variable = parse_line("", &[("PROFILING_SAMPLES", "auto")]).expect("valid");
+        assert_eq!(variable.samples, Some(Samples::Auto(Auto::DEFAULT)));
+    }
+
+    #[test]
+    fn defaults_come_last() {
+        let defaults = Configuration {
+            quiet_machine: Some(true),
+            instructions: Some(true),
+            budget_bound: Some(Bound::Upper),
+            compare_time: Some(Duration::from_secs(5)),
+            ..Configuration::default()
+        };
+        let with = |line: &str, variables: &[(&str, &str)]| Arguments {
+            defaults: defaults.clone(),
+            ..parse_line(line, variables).expect("valid")
+        };
+        let none = with("", &[]);
+        assert!(none.quiet_machine() && none.instructions());
+        assert_eq!(none.budget_bound(), Bound::Upper);
+        assert_eq!(none.comparing(), Comparing { time: Duration::from_secs(5), minimum_effect: 0.02 });
+        assert!(!with("", &[("PROFILING_QUIET_MACHINE", "0")]).quiet_machine());
+        assert!(!with("--in-process", &[]).instructions(), "which can't be, and was not asked for");
+        let variables = [("PROFILING_BUDGET_BOUND", "figure")];
+        assert_eq!(with("", &variables).budget_bound(), Bound::Figure);
+        assert_eq!(with("--budget-bound lower", &variables).budget_bound(), Bound::Lower);
+    }
+
+    #[test]
     fn refuses_with_advice() {
         for (line, says) in [
-            ("--samples 0", "'--samples <N>': not a whole number from 1"),
+            ("--samples 0", "'--samples <N|auto>': not a whole number from 1"),
+            ("--samples auto(max=0)", "`max=0`: not a whole number from 1"),
+            ("--budget-bound high", "none of `lower`"),
             ("--timeout 5", "unit"),
             ("--timeout 0s", "more than zero"),
             ("--ignored --include-ignored", "cannot be used with"),

@@ -7,6 +7,7 @@ use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
 
 use crate::capture::Capture;
+use crate::sampler::Sampler;
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
 
 /// Runs a case here and now.
@@ -19,18 +20,28 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 }
 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
-    let mut samples = Vec::new();
-    for number in 0..u64::from(plan.warmup) + u64::from(plan.samples) {
-        if number == u64::from(plan.warmup) {
-            runner.forget();
-        }
-        let phase = Phase::Execution { number, sample: number.checked_sub(plan.warmup.into()) };
-        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 })?;
-        if number >= u64::from(plan.warmup) {
-            samples.push(sample);
-        }
-        progress(number + 1);
+    let warmup = u64::from(plan.warmup);
+    let mut number = 0;
+    let mut next = |runner: &mut CaseRunner| {
+        let phase = Phase::Execution { number, sample: number.checked_sub(warmup) };
+        number += 1;
+        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 });
+        progress(number);
+        sample
+    };
+    for _ in 0..warmup {
+        next(runner)?;
     }
-    let circumstances = Circumstances { breakdown: runner.breakdown(), ..Circumstances::default() };
-    Ok(Measured { samples, circumstances, ..Measured::default() })
+    runner.forget();
+    let mut sampler = plan.auto().map(Sampler::new);
+    let mut measured = Vec::new();
+    while match &mut sampler {
+        Some(sampler) => sampler.wants(&measured).is_some(),
+        None => measured.len() < plan.most_samples() as usize,
+    } {
+        measured.push(next(runner)?);
+    }
+    let sampling = sampler.and_then(|sampler| sampler.ended());
+    let circumstances = Circumstances { breakdown: runner.breakdown(), sampling, ..Circumstances::default() };
+    Ok(Measured { samples: measured, circumstances, ..Measured::default() })
 }

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use profiling_core::measure::markers;
+use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -94,7 +95,7 @@ impl Callgrind {
     pub(crate) fn count(&self, process: u32, plan: &CasePlan) -> Result<u64, String> {
         let counts = File::open(self.file("counts", process)).and_then(|file| executions(BufReader::new(file)));
         let counts = counts.map_err(|error| format!("its counts can't be read: {error}"))?;
-        let executed = u64::from(plan.warmup) + u64::from(plan.samples);
+        let executed = plan.executions();
         match counts.last() {
             Some(&count) if counts.len() as u64 == executed => Ok(count),
             None => Err(format!(
@@ -121,7 +122,7 @@ impl Callgrind {
 
 /// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution.
 pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> CasePlan {
-    CasePlan { warmup: plan.warmup.max(1), samples: 1, timeout: timeout(measured), ..*plan }
+    CasePlan { warmup: plan.warmup.max(1), samples: Samples::Count(1), timeout: timeout(measured), ..*plan }
 }
 
 /// From the longest execution, by the clock or, of several threads that Valgrind lets run one at a time,

@@ -30,20 +30,25 @@
 //! | ruzstd, tar, twox-hash | a baseline in one file, and whether it is whole |
 //! | rustix | pipes, signals, child processes and mounts without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
+//! | strsim | which key of `Cargo.toml` was meant |
 //! | tempfile | a temporary directory for each worker, and where callgrind writes |
 //! | thiserror | error types |
+//! | toml | defaults in `Cargo.toml` |
 
 #![forbid(unsafe_code)]
 
 #[macro_use]
 mod print;
 
+mod auto;
 mod baseline;
+mod budgets;
 mod capture;
 mod cgroup;
 mod channel;
 mod cli;
 mod comparison;
+mod config;
 mod descendants;
 mod environment;
 mod events;
@@ -53,6 +58,7 @@ mod instructions;
 mod machine;
 mod rehearsal;
 mod report;
+mod sampler;
 mod selection;
 mod session;
 mod shelf;

@@ -58,7 +58,6 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use profiling_core::job::{Entry, Isolation, Param, ParamValue, SourceLocation};
 
@@ -75,16 +74,18 @@ mod tests {
             id: None,
             function: name,
             source: SourceLocation { file: "", line: 0 },
-            samples: 1,
-            warmup: 0,
-            timeout: Duration::from_secs(1),
+            samples: None,
+            warmup: None,
+            timeout: None,
             params,
             cases,
             stateful: false,
             persistent_connections: false,
             ignore,
-            cold_samples: 1,
+            cold_samples: None,
             isolation: Isolation::Case,
+            budgets: &[],
+            targets: &[],
             entry: Entry::Sync(|_| Ok(())),
         }
     }

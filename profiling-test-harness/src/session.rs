@@ -15,10 +15,12 @@ use thiserror::Error;
 
 use crate::Host;
 use crate::baseline::{Baseline, BaselineError, Baselines};
+use crate::budgets;
 use crate::capture::Capture;
 use crate::cli::{self, Arguments, BaselineCommand};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
+use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
@@ -43,6 +45,8 @@ pub(crate) enum SessionError {
          its feature `profiling` is on", .0.replace('-', "_")
     )]
     NoJobs(String),
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -78,7 +82,7 @@ pub(crate) fn run(host: &Host) -> ExitCode {
         }
     };
     set_colors(arguments.color);
-    match carry_out(host, &arguments) {
+    match carry_out(host, arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -97,7 +101,7 @@ fn set_colors(choice: ColorChoice) {
 }
 
 /// `true` where every job passed.
-fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
+fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError> {
     let jobs = registry::jobs()?;
     if jobs.is_empty() {
         return Err(SessionError::NoJobs(host.package.to_owned()));
@@ -108,12 +112,14 @@ fn carry_out(host: &Host, arguments: &Arguments) -> Result<bool, SessionError> {
         return Ok(true);
     }
     if let Some(command) = &arguments.baselines {
-        return manage(host, arguments, command).map(|()| true);
+        return manage(host, &arguments, command).map(|()| true);
     }
     if let Some(asked) = &arguments.history {
-        return show_history(host, arguments, asked).map(|()| true);
+        return show_history(host, &arguments, asked).map(|()| true);
     }
-    let valgrind = if arguments.instructions { Some(Valgrind::find()?) } else { None };
+    arguments.defaults = Configuration::load(Path::new(host.manifest_dir))?;
+    let arguments = &arguments;
+    let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
     let rehearsals = match &*arguments.rehearse {
         [] => None,
         sizes => Some(Rehearsals::prepare(sizes.to_vec())?),
@@ -214,7 +220,7 @@ fn measure(
         Some(baseline) => {
             let against = Comparer {
                 baseline: &baseline,
-                comparing: arguments.comparing,
+                comparing: arguments.comparing(),
                 environment: &environment,
                 registered: jobs,
             };
@@ -261,10 +267,10 @@ fn save_baseline(
     jobs: &[&'static JobDescriptor],
 ) -> Result<(), SessionError> {
     let Some(environment) = &run.environment else { return Ok(()) };
-    let failed = failed_jobs(&run.reports);
-    let measured = run.reports.iter().map(|report| report.case.job);
+    // One that is over budget was measured.
+    let failed = |job: &str| run.reports.iter().any(|report| report.case.job.name == job && report.result.is_err());
     let mut measured: Vec<&str> =
-        measured.map(|job| job.name).filter(|job| !failed.iter().any(|failed| failed.name == *job)).collect();
+        run.reports.iter().map(|report| report.case.job.name).filter(|job| !failed(job)).collect();
     measured.dedup();
     let store = shelf.store();
     let saved = Baselines::of(store, host.package).save(name, store, &measured, jobs, environment)?;
@@ -350,14 +356,18 @@ fn execute(
             progress.begin(plan);
             let ran = run(plan, next, &mut |ended| progress.executed(plan, ended));
             let (mut report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
-            if arguments.quiet_machine {
+            if arguments.quiet_machine() {
                 refuse_noise(&mut report);
+            }
+            if let (Ok(profile), Some(measured)) = (&mut report.result, &measured) {
+                let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
+                profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
             }
             progress.end(&report);
             runs.push((report, measured));
         }
         keep(&JobOutcome { selected, runs: &runs });
-        let failed = runs.iter().any(|(report, _)| report.result.is_err());
+        let failed = runs.iter().any(|(report, _)| report.failed());
         reports.extend(runs.into_iter().map(|(report, _)| report));
         if failed && arguments.fail_fast {
             break;
@@ -373,13 +383,19 @@ fn not_run(error: &io::Error) -> CaseRun {
 }
 
 fn plan(case: Case, arguments: &Arguments) -> CasePlan {
+    let (job, defaults) = (case.job, &arguments.defaults);
     CasePlan {
         case,
-        warmup: arguments.warmup.unwrap_or(case.job.warmup),
-        samples: arguments.samples.unwrap_or(case.job.samples),
-        timeout: arguments.timeout.unwrap_or(case.job.timeout),
-        cold_samples: arguments.cold_samples.unwrap_or(case.job.cold_samples),
-        isolation: case.job.isolation,
+        warmup: arguments.warmup.or(job.warmup).or(defaults.warmup).unwrap_or(JobDescriptor::WARMUP),
+        samples: arguments.samples.or(job.samples).or(defaults.samples).unwrap_or(JobDescriptor::SAMPLES),
+        timeout: arguments.timeout.or(job.timeout).or(defaults.timeout).unwrap_or(JobDescriptor::TIMEOUT),
+        cold_samples: arguments
+            .cold_samples
+            .or(job.cold_samples)
+            .or(defaults.cold_samples)
+            .unwrap_or(JobDescriptor::COLD_SAMPLES),
+        isolation: job.isolation,
+        again: false,
     }
 }
 
@@ -463,7 +479,7 @@ fn announce_profiles(host: &Host, shelf: &Shelf) {
 fn conclude(chosen: &Chosen, run: &Run, arguments: &Arguments, took: Duration) -> bool {
     let reports = &run.reports;
     if !reports.is_empty() && !arguments.quiet {
-        say!("\n{}", table::render(reports, arguments.instructions));
+        say!("\n{}", table::render(reports, arguments.instructions()));
     }
     if arguments.show_output {
         say!("\n{}", failures::successes(reports));

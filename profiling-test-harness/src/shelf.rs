@@ -244,7 +244,6 @@ fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use profiling_core::fingerprint::Change;
     use profiling_core::job::{Case, Entry, Isolation, Param, ParamValue, SourceLocation};
@@ -259,16 +258,18 @@ mod tests {
         id: Some(0),
         function: "zoo::sort",
         source: SourceLocation { file: "src/lib.rs", line: 3 },
-        samples: 2,
-        warmup: 0,
-        timeout: Duration::from_secs(1),
+        samples: None,
+        warmup: None,
+        timeout: None,
         params: &PARAMS,
         cases: &[&[0], &[1]],
         stateful: false,
         persistent_connections: false,
         ignore: false,
-        cold_samples: 1,
+        cold_samples: None,
         isolation: Isolation::Case,
+        budgets: &[],
+        targets: &[],
         entry: Entry::Sync(|_| Ok(())),
     };
 

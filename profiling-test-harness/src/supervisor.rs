@@ -13,6 +13,7 @@ use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::{clock, nanoseconds};
 use profiling_core::profile::{Circumstances, ColdStart};
 use profiling_core::sample::Sample;
+use profiling_core::sampling::{Auto, Samples, Sampling};
 use tempfile::TempDir;
 
 use crate::capture::Capture;
@@ -24,6 +25,7 @@ use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
 use crate::machine::Machine;
 use crate::rehearsal::{Confinement, Rehearsals};
+use crate::sampler::Sampler;
 use crate::signals;
 use crate::watch::{Tree, Watch};
 use crate::wire::{Assignment, Message, PROTOCOL, Receiver, UNUSABLE, WORKER_ARGUMENT};
@@ -54,11 +56,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct CasePlan {
     pub case: Case,
     pub warmup: u32,
-    pub samples: u32,
+    pub samples: Samples,
     pub timeout: Duration,
     /// Fresh workers whose start is measured.
     pub cold_samples: u32,
     pub isolation: Isolation,
+    /// The case was measured before, and only its times are asked for again.
+    pub again: bool,
 }
 
 /// What one worker is to do.
@@ -70,34 +74,56 @@ struct Round {
     samples: u32,
     /// The number of its first sample.
     first_sample: u64,
+    /// It is told when there are enough samples; `samples` is the most.
+    by_turns: bool,
     /// It is started for its start alone.
     cold: bool,
 }
 
 impl CasePlan {
-    /// How many executions there are in all workers that measure samples.
+    /// How many executions there are at most in all workers that measure samples.
     pub(crate) fn executions(&self) -> u64 {
-        let (warmup, samples) = (u64::from(self.warmup), u64::from(self.samples));
+        let (warmup, samples) = (u64::from(self.warmup), u64::from(self.most_samples()));
         match self.isolation {
             Isolation::Case => warmup + samples,
             Isolation::Sample => (warmup + 1) * samples,
         }
     }
 
-    fn first_round(&self) -> Round {
-        let samples = if self.isolation == Isolation::Case { self.samples } else { 1 };
-        Round { first: 0, warmup: self.warmup, samples, first_sample: 0, cold: false }
+    pub(crate) fn most_samples(&self) -> u32 {
+        match self.samples {
+            Samples::Count(count) => count,
+            Samples::Auto(auto) if Upper::HOLDS || self.isolation == Isolation::Sample => auto.max,
+            Samples::Auto(auto) => auto.min,
+        }
     }
 
-    /// What the workers do, one after the other.
-    fn rounds(&self) -> impl Iterator<Item = Round> {
+    /// How sampling ends, where that isn't known before.
+    pub(crate) fn auto(&self) -> Option<Auto> {
+        match self.samples {
+            Samples::Count(_) => None,
+            Samples::Auto(auto) => Some(auto),
+        }
+    }
+
+    fn first_round(&self) -> Round {
+        let samples = if self.isolation == Isolation::Case { self.most_samples() } else { 1 };
+        let by_turns = Upper::HOLDS && self.isolation == Isolation::Case && self.auto().is_some();
+        Round { first: 0, warmup: self.warmup, samples, first_sample: 0, by_turns, cold: false }
+    }
+
+    /// What the worker of this number does; one that measures samples only while these are `wanted`. `None`
+    /// where the case needs no more.
+    fn round(&self, number: u32, wanted: bool) -> Option<Round> {
         let first = self.first_round();
-        let workers = self.samples / first.samples;
-        let each = u64::from(first.warmup) + u64::from(first.samples);
-        let measuring =
-            (0..u64::from(workers)).map(move |number| Round { first: number * each, first_sample: number, ..first });
-        let cold = Round { warmup: 0, samples: 1, cold: true, ..first };
-        measuring.chain((workers..self.cold_samples).map(move |_| cold))
+        let workers = self.most_samples() / first.samples;
+        if wanted && number < workers {
+            let each = u64::from(first.warmup) + u64::from(first.samples);
+            let number = u64::from(number);
+            return Some(Round { first: number * each, first_sample: number, ..first });
+        }
+        let cold = Round { warmup: 0, samples: 1, by_turns: false, cold: true, ..first };
+        (number < self.cold_samples).then_some(cold)
     }
 }
 
@@ -225,7 +251,6 @@ struct Launch {
     /// The case's number in that binary.
     case_index: usize,
     capture: bool,
-    by_turns: bool,
     /// What it is to run in.
     group: Option<Cgroup>,
     temporary: TempDir,
@@ -272,11 +297,13 @@ impl Supervisor {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<CaseRun> {
         let begin = self.machine.begin();
-        let mut rounds = plan.rounds().peekable();
         let mut whole: Option<CaseRun> = None;
         let mut ended_before = 0;
-        while let Some(round) = rounds.next() {
-            let then = rounds.peek().map(|round| (plan.case, *round));
+        let mut sampler = plan.auto().filter(|_| plan.isolation == Isolation::Sample).map(Sampler::new);
+        let (mut number, mut wanted) = (0, true);
+        while let Some(round) = plan.round(number, wanted) {
+            number += 1;
+            let then = plan.round(number, wanted).map(|round| (plan.case, round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
             let Followed { run, group } =
@@ -285,19 +312,28 @@ impl Supervisor {
                 groups.give_back(group);
             }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
-            whole = Some(match whole {
+            let so_far = match whole.take() {
                 Some(whole) => whole.and(run),
                 None => run,
-            });
-            if whole.as_ref().is_some_and(|whole| whole.result.is_err()) {
+            };
+            let failed = so_far.result.is_err();
+            if let (Some(sampler), Ok(measured)) = (&mut sampler, &so_far.result) {
+                wanted = sampler.wants(&measured.samples).is_some();
+            }
+            whole = Some(so_far);
+            if failed {
                 break;
             }
         }
         let mut whole = whole.ok_or_else(|| io::Error::other("no worker was planned"))?;
+        if let (Ok(measured), Some(sampler)) = (&mut whole.result, sampler) {
+            measured.circumstances.sampling = sampler.ended();
+        }
         if let Ok(measured) = &mut whole.result {
             measured.circumstances.machine = self.machine.share_since(begin);
         }
         if self.extras.valgrind.is_some()
+            && !plan.again
             && let Ok(measured) = &mut whole.result
         {
             let contestant = Contestant { executable: &self.executable.clone(), case_index: plan.case.index };
@@ -361,7 +397,10 @@ impl Supervisor {
         channel.release();
         watch.begin();
         let mut conversation = Conversation::new(*plan, round, events, started, watch);
-        let ending = conversation.follow(progress);
+        let ending = match plan.auto() {
+            Some(auto) if round.by_turns => conversation.follow_by_turns(&channel, auto, progress),
+            _ => conversation.follow(progress),
+        };
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
         {
@@ -406,7 +445,6 @@ impl Supervisor {
             command,
             case_index,
             capture: self.capture,
-            by_turns: false,
             group: None,
             temporary: self.files.temporary_directory()?,
             temporary_bytes: None,
@@ -415,8 +453,7 @@ impl Supervisor {
     }
 
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, by_turns, group, temporary, temporary_bytes, confinement } =
-            launch;
+        let Launch { mut command, case_index, capture, group, temporary, temporary_bytes, confinement } = launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
@@ -424,7 +461,7 @@ impl Supervisor {
             warmup: round.warmup,
             samples: round.samples,
             hardware: self.extras.valgrind.is_some(),
-            by_turns,
+            by_turns: round.by_turns,
             confinement,
             supervisor: std::process::id(),
         };
@@ -494,6 +531,8 @@ struct Conversation {
     /// Executions that have ended.
     ended: u64,
     samples: Vec<Sample>,
+    /// Why there are no more, where the worker was told to stop.
+    sampling: Option<Sampling>,
     /// The worker is looking at what was left behind.
     waiting: bool,
     left: Leftovers,
@@ -517,6 +556,7 @@ impl Conversation {
             first_execution_ns: None,
             ended: 0,
             samples: Vec::new(),
+            sampling: None,
             waiting: false,
             left: Leftovers::default(),
             breakdown: Breakdown::default(),
@@ -544,6 +584,9 @@ impl Conversation {
 
     /// How long the next message may take.
     fn patience(&self) -> Duration {
+        if self.startup.is_none() {
+            return self.plan.timeout.max(STARTUP);
+        }
         let looks = self.waiting || self.ended == self.planned();
         if looks { self.plan.timeout.max(LOOK) } else { self.plan.timeout }
     }
@@ -557,11 +600,38 @@ impl Conversation {
         }
     }
 
+    /// Lets the worker take turns until there are enough samples, and follows it to its end.
+    fn follow_by_turns(&mut self, channel: &Upper, auto: Auto, progress: &mut dyn FnMut(u64)) -> io::Result<Ending> {
+        let warmup = u64::from(self.round.warmup);
+        if let Some(ending) = self.follow_until(warmup, progress)? {
+            return Ok(ending);
+        }
+        let mut sampler = Sampler::new(auto);
+        while let Some(wanted) = sampler.wants(&self.samples) {
+            let turn = u8::try_from(wanted).unwrap_or(u8::MAX);
+            channel.allow(turn);
+            let until = warmup + self.samples.len() as u64 + u64::from(turn);
+            if let Some(ending) = self.follow_until(until, progress)? {
+                // After as many as it may take, the worker ends of itself.
+                sampler.wants(&self.samples);
+                self.sampling = sampler.ended();
+                return Ok(ending);
+            }
+        }
+        self.sampling = sampler.ended();
+        self.round.samples = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
+        channel.allow(0);
+        self.follow(progress)
+    }
+
     /// Follows the messages until so many executions have ended, or there are no more. Each one moves the
     /// deadline.
     fn follow_until(&mut self, executions: u64, progress: &mut dyn FnMut(u64)) -> io::Result<Option<Ending>> {
-        let mut deadline = after(Instant::now(), self.plan.timeout.max(STARTUP));
+        let mut deadline = after(Instant::now(), self.patience());
         while self.ended < executions {
+            if self.done {
+                return Ok(Some(Ending::Said));
+            }
             self.watch.look();
             if let Some(reason) = self.watch.exceeded() {
                 self.fail(reason);
@@ -738,11 +808,19 @@ impl Conversation {
             cold_starts,
             tree_peak: tree.peak(&self.samples),
             file_descriptors_left_open: self.left.file_descriptors,
+            sampling: self.sampling.or_else(|| self.cut_short()),
             // What one of many processes has recorded would stand for all.
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
         Measured { samples: self.samples, circumstances, evidence }
+    }
+
+    /// For a worker that could not be told to stop.
+    fn cut_short(&self) -> Option<Sampling> {
+        let auto = self.plan.auto().filter(|_| self.plan.isolation == Isolation::Case)?;
+        let wall_ns: Vec<u64> = self.samples.iter().map(|sample| sample.wall_ns).collect();
+        Some(auto.cut_short(&wall_ns))
     }
 
     /// What went wrong that the worker didn't say.

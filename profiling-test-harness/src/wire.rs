@@ -38,7 +38,7 @@ pub(crate) struct Assignment {
     /// Whether to read the CPU's counter of instructions.
     #[serde(default)]
     pub hardware: bool,
-    /// Whether to wait, before samples, until it is this worker's turn.
+    /// Whether to wait, before samples, until it is this worker's turn; `samples` is then the most.
     #[serde(default)]
     pub by_turns: bool,
     /// What it has to do without.

@@ -70,10 +70,11 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
             runner.forget();
         }
         if number >= u64::from(assignment.warmup) {
-            while turn == 0 {
+            if turn == 0 {
                 turn = sender.pipe().await_turn()?.into();
             }
-            turn -= 1;
+            let Some(rest) = turn.checked_sub(1) else { break };
+            turn = rest;
         }
         let mut unsent = Ok(());
         let ended = runner.execute_noting(&mut || unsent = sender.send(&Message::Waiting));

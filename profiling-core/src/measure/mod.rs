@@ -53,6 +53,8 @@ struct Opened {
     rss: bool,
     io: Option<IoFigures>,
     usage: Option<Usage>,
+    /// When the queue delay was read.
+    queued_at: Instant,
     queued_ns: Option<u64>,
     instructions: Option<Reading>,
     cpu: Option<CpuClock>,
@@ -85,6 +87,7 @@ impl Meter {
         self.closed = None;
         let family = Family::now();
         let rss = self.rss.reset();
+        let queued_at = Instant::now();
         let queued_ns = self.queue.read();
         // What is read from here on is counted as read.
         let io = self.io.read_before();
@@ -92,8 +95,18 @@ impl Meter {
         let usage = Usage::now();
         let instructions = self.instructions.read();
         let cpu = CpuClock::now();
-        self.opened =
-            Some(Opened { family, heap, rss, io, usage, queued_ns, instructions, cpu, clock: Instant::now() });
+        self.opened = Some(Opened {
+            family,
+            heap,
+            rss,
+            io,
+            usage,
+            queued_at,
+            queued_ns,
+            instructions,
+            cpu,
+            clock: Instant::now(),
+        });
     }
 
     /// Closes the measured window. Does nothing where none is open.
@@ -106,10 +119,13 @@ impl Meter {
         let heap = opened.heap.map(AllocationSpan::end);
         let io = opened.io.and_then(|before| Some(self.io.read()?.since(&before)));
         let queued_ns = self.queue.read();
+        let queued_at = Instant::now();
         let spent = usage.zip(opened.usage).map(|(after, before)| after.since(&before));
         let memory = self.rss.read();
         let wall_ns = nanoseconds(clock.duration_since(opened.clock));
         let queued = queued_ns.zip(opened.queued_ns).map(|(after, before)| after.saturating_sub(before));
+        // A thread that is sent away between the readings and the clock's waits there, too.
+        let around = nanoseconds(queued_at.duration_since(opened.queued_at)).saturating_sub(wall_ns);
         let sample = Sample {
             wall_ns,
             cpu_ns: cpu.zip(opened.cpu).map(|(after, before)| after.nanoseconds_since(&before)),
@@ -124,8 +140,7 @@ impl Meter {
             major_faults: spent.map(|usage| usage.major_faults),
             voluntary_switches: spent.and_then(|usage| usage.voluntary_switches),
             involuntary_switches: spent.and_then(|usage| usage.involuntary_switches),
-            // Some of it may have been between the readings and the clock's.
-            run_queue_delay_ns: queued.map(|queued| queued.min(wall_ns)),
+            run_queue_delay_ns: queued.map(|queued| queued.saturating_sub(around)),
             read_bytes: io.map(|io| io.read_bytes),
             written_bytes: io.map(|io| io.written_bytes),
             device_read_bytes: io.map(|io| io.device_read_bytes),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 const CONFIDENCE: f64 = 0.95;
 /// An interval that covers more is too wide to be called one of 95%.
 const TOO_SURE: f64 = 0.99;
+/// How far a sum of probabilities may be off.
+const ROUNDING: f64 = 1e-12;
 /// Probabilities below this share of the largest one don't count.
 const NEGLIGIBLE: f64 = 1e-17;
 
@@ -119,6 +121,56 @@ impl Percentile {
     #[must_use]
     pub fn interval<T: Copy>(self, sorted: &[T]) -> Option<Interval<T>> {
         Some(self.ranks(sorted.len())?.of(sorted))
+    }
+
+    /// The largest of the sorted samples that the percentile is not below, with a confidence of 95% in this
+    /// end alone. Asking for one end, it takes fewer samples than an [`interval`](Self::interval); `None`
+    /// where there are too few, [`fewest_from_below`](Self::fewest_from_below).
+    ///
+    /// ```
+    /// use profiling_core::statistics::Percentile;
+    ///
+    /// let sorted = [11, 12, 13, 14, 15, 16, 17, 18, 19, 30];
+    /// assert_eq!(Percentile::P50.at_least(&sorted), Some(12));
+    /// assert_eq!(Percentile::P95.at_least(&sorted), Some(18));
+    /// ```
+    #[must_use]
+    pub fn at_least<T: Copy>(self, sorted: &[T]) -> Option<T> {
+        // The sample of a rank is not above the percentile where so many samples aren't.
+        let below = self.binomial(sorted.len());
+        let mut covered = 0.0;
+        let rank = (below.first..=below.last()).rev().find(|&rank| {
+            covered += below.probability(rank);
+            covered >= CONFIDENCE - ROUNDING
+        })?;
+        sorted.get(rank.checked_sub(1)?).copied()
+    }
+
+    /// The smallest of the sorted samples that the percentile is not above, with a confidence of 95% in this
+    /// end alone; `None` where there are too few.
+    #[must_use]
+    pub fn at_most<T: Copy>(self, sorted: &[T]) -> Option<T> {
+        let below = self.binomial(sorted.len());
+        let mut covered = 0.0;
+        let rank = (below.first..=below.last()).find(|&rank| {
+            covered += below.probability(rank);
+            covered >= CONFIDENCE - ROUNDING
+        })?;
+        sorted.get(rank).copied()
+    }
+
+    /// The fewest samples for which [`at_least`](Self::at_least) has an answer.
+    #[must_use]
+    pub fn fewest_from_below(self) -> usize {
+        match self {
+            Self::P50 => 5,
+            Self::P90 => 2,
+            Self::P95 | Self::P99 | Self::P999 => 1,
+        }
+    }
+
+    fn binomial(self, samples: usize) -> Binomial {
+        Binomial::new(samples, self.permille() as f64 / 1000.0)
     }
 
     /// Where the interval's ends lie among so many samples.
@@ -238,6 +290,34 @@ mod tests {
         }
         assert_eq!(Percentile::P50.ranks(10), Some(Ranks { low: 1, high: 8 }));
         assert_eq!(Percentile::P95.ranks(59).map(|ranks| ranks.high), Some(58));
+    }
+
+    #[test]
+    fn one_end_is_right_in_95_of_100_runs_and_takes_fewer_samples() {
+        for percentile in Percentile::ALL {
+            for samples in 0..400_usize {
+                let ranks: Vec<usize> = (1..=samples).collect();
+                let binomial = percentile.binomial(samples);
+                let reach = |rank: usize| (rank..=samples).map(|count| chance(&binomial, count)).sum::<f64>();
+                let low = percentile.at_least(&ranks);
+                assert_eq!(low.is_some(), samples >= percentile.fewest_from_below(), "{percentile:?} of {samples}");
+                if let Some(low) = low {
+                    assert!(reach(low) >= CONFIDENCE - 1e-9, "{percentile:?} of {samples}: {low}");
+                    assert!(low == samples || reach(low + 1) < CONFIDENCE + 1e-9, "{percentile:?} of {samples}: {low}");
+                }
+                if let Some(high) = percentile.at_most(&ranks) {
+                    assert!(1.0 - reach(high) >= CONFIDENCE - 1e-9, "{percentile:?} of {samples}: {high}");
+                }
+            }
+        }
+        // Where no sample is above the 95th percentile in 5 of 100 runs, 59 are needed.
+        let known = |samples| Percentile::P95.at_most(&vec![0; samples]).is_some();
+        assert!(known(59) && !known(58));
+    }
+
+    fn chance(binomial: &Binomial, count: usize) -> f64 {
+        let known = binomial.first..=binomial.last();
+        if known.contains(&count) { binomial.probability(count) } else { 0.0 }
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::breakdown::Breakdown;
+use crate::budget::{Judgement, Outcome, Subject, Unit};
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
-use crate::statistics::Summary;
+use crate::sampling::{Sampling, Stopped};
+use crate::statistics::{Percentile, Summary};
 use crate::tangle::JobProfile;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -22,6 +24,17 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         p99: u64::MAX,
         p999: u64::MAX,
         max: u64::MAX,
+    };
+    let sampling = Sampling { stopped: Stopped::Time, percentile: Percentile::P50, precision: Some(0.031) };
+    let judgement = Judgement {
+        budget: Subject::P95,
+        unit: Unit::Ns,
+        limit: 2,
+        figure: Some(3),
+        low: Some(2),
+        high: None,
+        outcome: Outcome::Near,
+        why: Some("not surely over it".to_owned()),
     };
     let figures = Figures { retained_heap_bytes: None, cpu_ns: Some(wall_ns), ..Figures::default() };
     let params: Params = [("n".to_owned(), 10.into()), ("a".to_owned(), "x".into())].into_iter().collect();
@@ -55,6 +68,8 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             cold_start: None,
             cold_starts: Vec::new(),
             noise: None,
+            sampling: Some(sampling),
+            budgets: vec![judgement],
             breakdown: Breakdown::default(),
         }],
         missing_cases: Vec::new(),

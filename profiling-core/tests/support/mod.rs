@@ -1,7 +1,5 @@
 //! Jobs made by hand.
 
-use std::time::Duration;
-
 use profiling_core::job::{Case, Entry, Isolation, JobDescriptor, SourceLocation};
 
 /// A job with a single case.
@@ -11,16 +9,18 @@ pub(crate) const fn job(entry: Entry) -> JobDescriptor {
         id: None,
         function: "tests::job",
         source: SourceLocation { file: file!(), line: line!() },
-        samples: 10,
-        warmup: 2,
-        timeout: Duration::from_secs(60),
+        samples: None,
+        warmup: None,
+        timeout: None,
         params: &[],
         cases: &[&[]],
         stateful: false,
         persistent_connections: false,
         ignore: false,
-        cold_samples: 1,
+        cold_samples: None,
         isolation: Isolation::Case,
+        budgets: &[],
+        targets: &[],
         entry,
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use quote::ToTokens;
 
-use super::{Args, Arguments, Check, Flavor, Values};
+use super::{Args, Arguments, Auto, Check, Flavor, Samples, Values};
 use crate::errors::Errors;
 
 fn parse(attribute: &str) -> (Arguments, Vec<String>) {
@@ -34,8 +34,9 @@ fn cases(params: &str) -> Vec<String> {
 #[test]
 fn nothing_given_is_the_defaults() {
     let arguments = arguments("");
-    assert_eq!((arguments.id, arguments.samples, arguments.warmup), (None, 10, 2));
-    assert_eq!(arguments.timeout, Duration::from_secs(300));
+    assert!(arguments.id.is_none() && arguments.samples.is_none() && arguments.warmup.is_none());
+    assert!(arguments.timeout.is_none() && arguments.cold_samples.is_none());
+    assert!(arguments.budgets.is_empty() && arguments.targets.is_empty());
     assert!(arguments.params.list.is_empty());
     assert_eq!(arguments.params.cases, [[]]);
     assert!(matches!(arguments.args, Args::Absent));
@@ -47,11 +48,13 @@ fn every_argument_is_understood() {
         "id = 3, name = \"a b\", samples = 1_000, warmup = 0x0, timeout = \"2min\", params(n = [1]), \
          setup(a = f::<u8, u8>(), mut b = |x, y| x + y,), args(a, HashMap::<u8, u8>::new(), &mut b), \
          verify(|output| output == &n), teardown({ drop(b); run }), runtime = \"current_thread\", worker_threads = 4, \
-         stateful, persistent_connections = false, ignore = true, cold_samples = 3, isolation = \"sample\", crate = ::a::b,",
+         stateful, persistent_connections = false, ignore = true, cold_samples = 3, isolation = \"sample\", \
+         budget(max = \"2s\"), targets(\"aws-lambda\", \"gcp-2\"), crate = ::a::b,",
     );
-    assert_eq!((arguments.id, arguments.samples, arguments.warmup), (Some(3), 1_000, 0));
+    assert_eq!((arguments.id, arguments.warmup), (Some(3), Some(0)));
+    assert!(matches!(arguments.samples, Some(Samples::Count(1_000))));
     assert_eq!(arguments.name.map(|name| name.value()).as_deref(), Some("a b"));
-    assert_eq!(arguments.timeout, Duration::from_secs(120));
+    assert_eq!(arguments.timeout, Some(Duration::from_secs(120)));
     assert_eq!(arguments.params.cases, [[0]]);
     let setup: Vec<String> = arguments.setup.iter().map(|binding| text(&binding.value)).collect();
     assert_eq!(setup, ["f::<u8,u8>()", "|x,y|x+y"]);
@@ -63,9 +66,57 @@ fn every_argument_is_understood() {
     assert!(arguments.runtime.is_some_and(|runtime| runtime.value == Flavor::CurrentThread));
     assert!(arguments.worker_threads.is_some_and(|threads| threads.value == 4));
     let flags = arguments.flags;
-    assert_eq!((arguments.cold_samples, arguments.isolation), (3, super::Isolation::Sample));
+    let targets: Vec<String> = arguments.targets.iter().map(syn::LitStr::value).collect();
+    assert_eq!((arguments.budgets.len(), targets), (1, vec!["aws-lambda".to_owned(), "gcp-2".to_owned()]));
+    assert_eq!((arguments.cold_samples, arguments.isolation), (Some(3), super::Isolation::Sample));
     assert_eq!((flags.stateful, flags.persistent_connections, flags.ignore), (true, false, true));
     assert_eq!(text(arguments.krate), "::a::b");
+}
+
+/// What `samples = auto…` says.
+fn auto(attribute: &str) -> Auto {
+    match arguments(attribute).samples {
+        Some(Samples::Auto(auto)) => auto,
+        _ => panic!("{attribute} is auto"),
+    }
+}
+
+#[test]
+fn auto_takes_what_it_is_given() {
+    for attribute in ["samples = auto", "samples = auto()", "samples = auto,"] {
+        let Auto { min, max, precision, percentile, time } = auto(attribute);
+        assert_eq!((min, max, percentile, time), (10, 1000, "P50", Duration::from_secs(10)));
+        assert!((precision - 0.02).abs() < 1e-12);
+    }
+    let given = auto(
+        "samples = auto(max = 5_000, percentile = p99, precision = 0.5%, time = \"1.5min\", min = 300,), warmup = 1",
+    );
+    assert_eq!((given.min, given.max, given.percentile, given.time), (300, 5000, "P99", Duration::from_secs(90)));
+    assert!((given.precision - 0.005).abs() < 1e-12);
+}
+
+#[test]
+fn budgets_are_in_nanoseconds_bytes_and_numbers() {
+    let budgets = arguments(
+        "budget(p50 = \"1us\", p90 = \"2ms\", p95 = \"1.5s\", p99 = \"1min\", max = \"1h\", cpu = \"5ns\", \
+         peak_memory = \"64MiB\", peak_heap = \"1kB\", allocations = 1_000, allocated = \"0B\", instructions = 0)",
+    )
+    .budgets;
+    let budgets: Vec<(&str, u64)> = budgets.iter().map(|budget| (budget.subject, budget.limit)).collect();
+    let expected = [
+        ("P50", 1_000),
+        ("P90", 2_000_000),
+        ("P95", 1_500_000_000),
+        ("P99", 60_000_000_000),
+        ("Max", 3_600_000_000_000),
+        ("Cpu", 5),
+        ("PeakMemory", 64 << 20),
+        ("PeakHeap", 1_000),
+        ("Allocations", 1_000),
+        ("Allocated", 0),
+        ("Instructions", 0),
+    ];
+    assert_eq!(budgets, expected);
 }
 
 #[test]
@@ -135,7 +186,7 @@ fn a_mistake_leaves_the_others_to_be_found() {
     let (arguments, errors) =
         parse("id = x, samples = 3, nonsense(1, 2), warmup = , timeout = \"1\", ignore, 5, name = \"ok\"");
     assert_eq!(errors.len(), 5, "{errors:?}");
-    assert_eq!(arguments.samples, 3);
+    assert!(matches!(arguments.samples, Some(Samples::Count(3))));
     assert!(arguments.flags.ignore);
     assert!(arguments.name.is_some());
 
@@ -151,8 +202,8 @@ fn args_with_a_mistake_are_not_counted() {
 
 #[test]
 fn an_unknown_argument_is_told_the_known_ones() {
-    let (_, errors) = parse("bugdet(1)");
-    assert!(errors[0].starts_with("unknown argument `bugdet`\n"), "{errors:?}");
+    let (_, errors) = parse("quota(1)");
+    assert!(errors[0].starts_with("unknown argument `quota`\n"), "{errors:?}");
     assert!(errors[0].ends_with("`ignore` and `crate`"), "{errors:?}");
     let (_, errors) = parse("argss(1)");
     assert!(errors[0].starts_with("unknown argument `argss`; did you mean `args`?"), "{errors:?}");

@@ -1,6 +1,6 @@
 //! Every failure in full: when, why, and what the worker printed.
 
-use super::{CaseReport, failed_jobs, verdict};
+use super::{CaseReport, failed_jobs};
 use crate::capture::Capture;
 
 /// A section per failed case, then the failed jobs' names, as libtest has it. Empty without failures.
@@ -16,7 +16,7 @@ pub(crate) fn render(reports: &[CaseReport]) -> String {
 
 /// What the workers of cases that passed have printed, for `--show-output`.
 pub(crate) fn successes(reports: &[CaseReport]) -> String {
-    let passed = reports.iter().filter(|report| report.result.is_ok());
+    let passed = reports.iter().filter(|report| !report.failed());
     passed
         .filter(|report| !report.stdout.is_empty() || !report.stderr.is_empty())
         .map(|report| format!("---- {} ----\n{}", report.case.path(), output(report)))
@@ -24,13 +24,14 @@ pub(crate) fn successes(reports: &[CaseReport]) -> String {
 }
 
 fn section(report: &CaseReport) -> Option<String> {
-    let path = report.case.path();
-    let Err(failure) = &report.result else {
-        let rehearsals: String =
-            report.failed_rehearsals().map(|(size, why)| format!("failed its rehearsal at {size}: {why}\n")).collect();
-        return (!rehearsals.is_empty()).then(|| format!("---- {path} ----\n{rehearsals}\n"));
-    };
-    Some(format!("---- {path} ----\n{}\n{}", verdict(failure), output(report)))
+    Some(format!(
+        "---- {} ----
+{}
+{}",
+        report.case.path(),
+        report.verdict()?,
+        output(report)
+    ))
 }
 
 fn output(report: &CaseReport) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CaseReport, figures, verdict_line};
+use super::{CaseReport, figures};
 use crate::supervisor::CasePlan;
 
 /// How often the live line is redrawn at most, per second: drawing must not disturb the measurement.
@@ -44,7 +44,8 @@ impl Progress {
     /// So many executions of the case have ended.
     pub(crate) fn executed(&self, plan: &CasePlan, ended: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: execution {ended}/{}", plan.case.path(), plan.executions()));
+            let most = if plan.auto().is_some() { " at most" } else { "" };
+            bar.set_message(format!("{}: execution {ended}/{}{most}", plan.case.path(), plan.executions()));
         }
     }
 
@@ -58,12 +59,12 @@ impl Progress {
     /// A case has ended.
     pub(crate) fn end(&self, report: &CaseReport) {
         let path = report.case.path();
-        let line = match &report.result {
-            Ok(profile) => {
+        let line = match (&report.result, report.verdict_line(REASON)) {
+            (Ok(profile), None) => {
                 let figures = format!("({} samples, p50 {})", profile.samples, figures::time(profile.wall_ns.p50));
                 format!("test {path} ... {} {}", style("ok").green(), style(figures).dim())
             }
-            Err(failure) => format!("test {path} ... {}: {}", style("FAILED").red(), verdict_line(failure, REASON)),
+            (_, verdict) => format!("test {path} ... {}: {}", style("FAILED").red(), verdict.unwrap_or_default()),
         };
         match &self.bar {
             Some(bar) => {

@@ -1,10 +1,11 @@
 //! The table at the end of a run.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
+use profiling_core::budget::Outcome;
 use profiling_core::profile::{CaseProfile, Grade};
 use profiling_core::statistics::Summary;
 
-use super::{CaseReport, figures, verdict_line};
+use super::{CaseReport, budgets, figures};
 
 /// Stands where there is no figure.
 pub(super) const NOT_MEASURED: &str = "–";
@@ -50,6 +51,7 @@ pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
         lines.push(format!("{NOT_MEASURED} not measured on this platform or in this build"));
     }
     lines.extend(reports.iter().filter_map(noise));
+    lines.extend(budgets::warnings(reports));
     lines.join("\n")
 }
 
@@ -59,24 +61,26 @@ fn noise(report: &CaseReport) -> Option<String> {
     Some(format!("noisy: {} {}", report.case.path(), noise.why.join("; ")))
 }
 
-fn passed(profile: &CaseProfile) -> String {
+/// What came of a case that was measured.
+fn outcome(report: &CaseReport, profile: &CaseProfile) -> String {
+    let over: Vec<&str> = report.budgets(Outcome::Over).map(|judgement| judgement.budget.name()).collect();
+    let near: Vec<&str> = report.budgets(Outcome::Near).map(|judgement| judgement.budget.name()).collect();
     let noisy = profile.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy);
-    if noisy { "ok, noisy".to_owned() } else { "ok".to_owned() }
+    let mut parts = vec![if over.is_empty() { "ok".to_owned() } else { format!("over budget: {}", over.join(", ")) }];
+    parts.extend((!near.is_empty()).then(|| format!("near budget: {}", near.join(", "))));
+    parts.extend(noisy.then(|| "noisy".to_owned()));
+    parts.join(", ")
 }
 
 fn row(report: &CaseReport) -> [String; 11] {
     let (job, label) = (report.case.job.name.to_owned(), report.case.label());
-    match &report.result {
-        Ok(profile) => {
-            let [samples, p50, p95, p99, cpu, memory, allocations, instructions] = cells(profile);
-            [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, passed(profile)]
-        }
-        Err(failure) => {
-            let none = String::new;
-            let reason = verdict_line(failure, REASON);
-            [job, label, none(), none(), none(), none(), none(), none(), none(), none(), reason]
-        }
-    }
+    let Ok(profile) = &report.result else {
+        let none = String::new;
+        let reason = report.verdict_line(REASON).unwrap_or_default();
+        return [job, label, none(), none(), none(), none(), none(), none(), none(), none(), reason];
+    };
+    let [samples, p50, p95, p99, cpu, memory, allocations, instructions] = cells(profile);
+    [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, outcome(report, profile)]
 }
 
 fn cells(profile: &CaseProfile) -> [String; 8] {

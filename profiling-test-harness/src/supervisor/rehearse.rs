@@ -4,6 +4,7 @@ use std::io;
 
 use profiling_core::profile::Rehearsal;
 use profiling_core::sample::Sample;
+use profiling_core::sampling::Samples;
 
 use super::{CaseFailure, CasePlan, Followed, Launch, Supervisor};
 use crate::rehearsal::{Rehearsals, Size};
@@ -26,7 +27,9 @@ impl Supervisor {
         size: &Size,
         measured: &[Sample],
     ) -> Rehearsal {
-        let rehearsed = self.run_within(rehearsals, plan, size).unwrap_or_else(|error| Rehearsed {
+        let samples = u32::try_from(measured.len()).map_or(plan.samples, Samples::Count);
+        let plan = CasePlan { samples, ..*plan };
+        let rehearsed = self.run_within(rehearsals, &plan, size).unwrap_or_else(|error| Rehearsed {
             failure: Some(format!("can't be rehearsed: {error}")),
             ..Rehearsed::default()
         });
@@ -38,7 +41,7 @@ impl Supervisor {
         let timeout = size.limits.timeout.unwrap_or(plan.timeout);
         let plan = CasePlan { timeout, cold_samples: 0, ..*plan };
         let mut whole = Rehearsed::default();
-        for round in plan.rounds() {
+        for round in (0..).map_while(|number| plan.round(number, true)) {
             let launch = self.plain(rehearsals.command(&self.executable), plan.case.index)?;
             let launch = Launch {
                 group: Some(rehearsals.group(&size.limits).map_err(io::Error::other)?),

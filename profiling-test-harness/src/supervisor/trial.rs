@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use profiling_core::sample::Sample;
+use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 
 use super::{CaseFailure, CasePlan, Conversation, Launch, Round, Supervisor, Upper};
@@ -70,7 +71,7 @@ impl Supervisor {
         contestants: &[Contestant<'_>],
         order: &mut dyn FnMut(&mut [usize]),
     ) -> io::Result<Result<Vec<Vec<Sample>>, TrialFailure>> {
-        let plan = CasePlan { samples: turns.samples(), ..*plan };
+        let plan = CasePlan { samples: Samples::Count(turns.samples()), ..*plan };
         let parties = contestants.iter().map(|&contestant| self.join(&plan, contestant));
         let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
         let played = play(&mut parties, &plan, turns, order);
@@ -81,9 +82,9 @@ impl Supervisor {
     }
 
     fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
-        let round = Round { samples: plan.samples, ..plan.first_round() };
+        let round = Round { samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
         let launch = self.plain(Command::new(contestant.executable), contestant.case_index)?;
-        let launch = Launch { capture: true, by_turns: true, ..launch };
+        let launch = Launch { capture: true, ..launch };
         let super::Worker { child, channel, events, started, temporary, watch, .. } =
             self.start_as(plan.case, round, launch)?;
         let conversation = Conversation::new(*plan, round, events, started, watch);

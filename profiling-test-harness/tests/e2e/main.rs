@@ -3,8 +3,10 @@
 mod allocators;
 #[cfg(unix)]
 mod baselines;
+mod budgets;
 #[cfg(target_os = "linux")]
 mod cgroups;
+mod configuration;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod disk;
@@ -24,6 +26,7 @@ mod processes;
 #[cfg(target_os = "linux")]
 mod rehearsal;
 mod runners;
+mod sampling;
 mod sandbox;
 mod stages;
 mod staleness;

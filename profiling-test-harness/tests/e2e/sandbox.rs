@@ -106,6 +106,17 @@ impl Package {
         Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], more)
     }
 
+    /// Jobs with budgets, and jobs that are measured for as long as it takes.
+    pub(crate) fn limits() -> Self {
+        let source = include_str!("../fixtures/limits.rs");
+        let more = r#"
+            [target.'cfg(unix)'.dependencies.rustix]
+            version = "1"
+            features = ["time"]
+        "#;
+        Self::shared("limits", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("limits"))], more)
+    }
+
     /// Test binaries with jobs and allocators of their own.
     pub(crate) fn variants() -> Self {
         let sources = [
