@@ -55,6 +55,10 @@ use crate::profile::{Profile, SampleRecord};
 #[cfg(feature = "advise")]
 #[must_use]
 pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue, options: &Options) -> Advice {
+    if !profile.environment.is_optimised() {
+        // Sizes and prices of code that nobody will deploy would only mislead.
+        return without_figures(catalogue, &compatibility::of_profile(profile));
+    }
     let cases = demand::CaseDemand::of_all(profile, samples);
     let of_profile = compatibility::of_profile(profile);
     let place = |platform| serverless::Placement { platform, profile, cases: &cases, options };
@@ -71,14 +75,17 @@ pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue
 #[cfg(feature = "advise")]
 #[must_use]
 pub fn not_profiled(catalogue: &Catalogue) -> Advice {
-    let reason = || {
-        let text = "the job has no profile: measure it with `cargo test --release --features profiling`";
-        Reason::plain(Constraint::Profile, Verdict::Incompatible, text.to_owned())
-    };
+    let text = "the job has no profile: measure it with `cargo test --release --features profiling`";
+    without_figures(catalogue, &[Reason::plain(Constraint::Profile, Verdict::Incompatible, text.to_owned())])
+}
+
+/// What there is to say for the same reasons of every platform.
+#[cfg(feature = "advise")]
+fn without_figures(catalogue: &Catalogue, reasons: &[Reason]) -> Advice {
     let platforms = catalogue.platforms.iter().map(|platform| PlatformAdvice {
         platform: platform.id.clone(),
-        verdict: Verdict::Incompatible,
-        reasons: vec![reason()],
+        verdict: reasons.iter().map(|reason| reason.verdict).max().unwrap_or(Verdict::Unknown),
+        reasons: reasons.to_vec(),
         notes: Vec::new(),
         confidence: platform.confidence.clone(),
         as_of: platform.as_of.to_string(),

@@ -36,9 +36,7 @@ struct Chosen {
 impl Placement<'_> {
     /// All that is said of the platform; `of_profile` decides on every platform.
     pub(super) fn advise(&self, of_profile: &[Reason]) -> PlatformAdvice {
-        // Sizes and prices of code that nobody will run would only mislead.
-        let optimised = self.profile.environment.is_optimised();
-        let fitting = if optimised { self.fitting() } else { None };
+        let fitting = self.fitting();
         let chosen = fitting.as_ref().and_then(|fitting| self.choose(fitting));
         let last = self.platform.sizes.count() - 1;
         let judged = chosen.map_or(last, |chosen| chosen.cheapest);
@@ -50,7 +48,7 @@ impl Placement<'_> {
             reasons.retain(|reason| reason.verdict != Verdict::Compatible);
         }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
-        let listed = if optimised { self.listed(chosen) } else { Vec::new() };
+        let listed = self.listed(chosen);
         let sizes: Option<Vec<SizeAdvice>> = listed.iter().map(|&position| self.size_advice(position)).collect();
         let sizes = sizes.unwrap_or_default();
         let at = |position: usize| sizes.get(listed.binary_search(&position).ok()?).cloned();

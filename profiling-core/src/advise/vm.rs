@@ -30,9 +30,6 @@ pub(super) fn advise(
     catalogue: &Catalogue,
     options: &Options,
 ) -> Option<VmAdvice> {
-    if !profile.environment.is_optimised() {
-        return None;
-    }
     let stream = Stream::of(profile, options)?;
     let rate = options.jobs_per_second;
     let arch = &profile.environment.arch;
