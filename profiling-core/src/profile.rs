@@ -104,15 +104,15 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What came of it within the limits of platforms, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsals: Vec<Rehearsal>,
     /// Why there are no more samples, where their number was not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
     /// What came of the job's budgets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Judgement>,
-    /// What came of it within the limits of platforms, where that was asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rehearsals: Vec<Rehearsal>,
     /// What goes on inside of an execution.
     #[serde(flatten)]
     pub breakdown: Breakdown,
@@ -398,9 +398,9 @@ impl CaseProfile {
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
             noise: Noise::of(samples, circumstances.machine),
+            rehearsals: circumstances.rehearsals.clone(),
             sampling: circumstances.sampling,
             budgets: Vec::new(),
-            rehearsals: circumstances.rehearsals.clone(),
             breakdown: circumstances.breakdown.clone(),
         })
     }

@@ -52,7 +52,7 @@ use proc_macro::TokenStream;
 /// | `cold_samples = N` | 1 | processes that are started to measure the cold start, the one that measures the samples included, 1 or more |
 /// | `isolation = "sample"` | `"case"` | whether every sample has a process of its own, with its own warm-ups, or every case |
 /// | `budget(p95 = "50ms", peak_memory = "64MiB", allocations = 1000)` | none | what an execution may cost; over budget fails the job |
-/// | `targets("aws-lambda", …)` | none | the platforms that the job is to run on, by their ids |
+/// | `targets("aws-lambda", …)` | none | the platforms that the job is to run on, by their ids in the catalogue; one that it can't run on fails the job |
 /// | `stateful` | detected | the job keeps state between executions; also `stateful = true` or `false` |
 /// | `persistent_connections` | detected | the job needs connections that outlive an execution; also with `= true` or `= false` |
 /// | `ignore` | no | the job runs only with `--ignored` or `--include-ignored`; also with `= true` or `= false` |

@@ -64,6 +64,10 @@ impl Arguments {
         self.quiet_machine.or(self.defaults.quiet_machine).unwrap_or(false)
     }
 
+    pub(crate) fn history_file(&self) -> Option<&PathBuf> {
+        self.history_file.as_ref().or(self.defaults.history_file.as_ref())
+    }
+
     pub(crate) fn budget_bound(&self) -> Bound {
         self.budget_bound.or(self.defaults.budget_bound).unwrap_or_default()
     }
@@ -480,8 +484,8 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         history_file: path("history-file"),
         in_process,
         instructions,
-        defaults: Configuration::default(),
         rehearse,
+        defaults: Configuration::default(),
     })
 }
 

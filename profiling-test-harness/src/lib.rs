@@ -64,6 +64,7 @@ mod session;
 mod shelf;
 mod signals;
 mod supervisor;
+mod targets;
 mod watch;
 mod wire;
 mod worker;

@@ -30,6 +30,7 @@ use crate::report::{CaseReport, comparison, failed_jobs, failures, history, list
 use crate::selection::{self, Chosen, Selected};
 use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
+use crate::targets::{self, Missed, UnknownTarget};
 
 /// libtest's exit code for failed tests and for unusable arguments.
 const FAILED: u8 = 101;
@@ -45,6 +46,8 @@ pub(crate) enum SessionError {
          its feature `profiling` is on", .0.replace('-', "_")
     )]
     NoJobs(String),
+    #[error(transparent)]
+    Target(#[from] UnknownTarget),
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
     #[error(transparent)]
@@ -111,14 +114,15 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         let _ = write!(io::stdout(), "{}", listing::list(&chosen, arguments.format));
         return Ok(true);
     }
-    if let Some(command) = &arguments.baselines {
-        return manage(host, &arguments, command).map(|()| true);
-    }
-    if let Some(asked) = &arguments.history {
-        return show_history(host, &arguments, asked).map(|()| true);
-    }
     arguments.defaults = Configuration::load(Path::new(host.manifest_dir))?;
     let arguments = &arguments;
+    if let Some(command) = &arguments.baselines {
+        return manage(host, arguments, command).map(|()| true);
+    }
+    if let Some(asked) = &arguments.history {
+        return show_history(host, arguments, asked).map(|()| true);
+    }
+    targets::check(&jobs)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
     let rehearsals = match &*arguments.rehearse {
         [] => None,
@@ -168,13 +172,15 @@ fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), S
 #[derive(Debug)]
 struct Run {
     reports: Vec<CaseReport>,
+    /// Targets that jobs were not shown to fit.
+    missed: Vec<Missed>,
     environment: Option<Environment>,
     compared: Option<(Compared, Baseline)>,
 }
 
 impl Run {
     fn of(reports: Vec<CaseReport>) -> Self {
-        Self { reports, environment: None, compared: None }
+        Self { reports, missed: Vec::new(), environment: None, compared: None }
     }
 
     /// The jobs that failed or have become worse, in order.
@@ -183,6 +189,7 @@ impl Run {
         if let Some((compared, _)) = &self.compared {
             failed.extend(compared.failed().map(|report| self.reports[report].case.job.name));
         }
+        failed.extend(self.missed.iter().filter(|missed| missed.fails).map(|missed| missed.job));
         failed.sort_unstable();
         failed.dedup();
         failed
@@ -205,7 +212,7 @@ fn measure(
     warn_of_debug_build(&environment);
     let mut run =
         |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| supervisor.run(plan, next, progress);
-    let mut samples = Vec::new();
+    let (mut samples, mut missed) = (Vec::new(), Vec::new());
     let mut reports = execute(chosen, arguments, &mut run, |outcome| {
         if baseline.is_some() {
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
@@ -213,7 +220,7 @@ fn measure(
             };
             samples.extend(outcome.runs.iter().map(measured));
         }
-        shelf.keep(outcome, &environment);
+        missed.extend(shelf.keep(outcome, &environment));
     });
     let compared = match baseline {
         None => None,
@@ -233,7 +240,7 @@ fn measure(
             Some((compared, baseline))
         }
     };
-    Ok(Run { reports, environment: Some(environment), compared })
+    Ok(Run { reports, missed, environment: Some(environment), compared })
 }
 
 /// Writes `comparison.json`.
@@ -488,7 +495,10 @@ fn conclude(chosen: &Chosen, run: &Run, arguments: &Arguments, took: Duration) -
     if !rehearsed.is_empty() {
         say!("\n{rehearsed}");
     }
-    let failures = failures::render(reports);
+    for doubt in failures::doubts(&run.missed) {
+        say!("{doubt}");
+    }
+    let failures = failures::render(reports, &run.missed);
     if !failures.is_empty() {
         say!("{failures}");
     }

@@ -16,6 +16,7 @@ use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 use crate::Host;
 use crate::cli::Arguments;
 use crate::session::{JobOutcome, params};
+use crate::targets::{self, Missed};
 
 /// The locked store, and what is known of the blueprint that the profiles are for.
 #[derive(Debug)]
@@ -77,15 +78,17 @@ impl Shelf {
         own.into_iter().chain([self.history.clone()]).chain(files).collect()
     }
 
-    /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an earlier, better day at once,
-    /// in every file.
-    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, environment: &Environment) {
+    /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an
+    /// earlier, better day at once, in every file. Returns the targets that the job misses.
+    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, environment: &Environment) -> Vec<Missed> {
+        let mut missed = Vec::new();
         let kept = match Fresh::of(outcome) {
-            Some(fresh) => self.save(outcome, fresh, environment),
+            Some(fresh) => self.save(outcome, fresh, environment, &mut missed),
             None if outcome.only_noise() => Ok(()),
             None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
         };
         self.note(kept);
+        missed
     }
 
     /// Drops the profiles of jobs that this binary doesn't have any more.
@@ -113,7 +116,13 @@ impl Shelf {
         self.store.write_blueprint_profiles(&self.known, &self.document, &self.also_in).map(|_| ())
     }
 
-    fn save(&self, outcome: &JobOutcome<'_>, fresh: Fresh, environment: &Environment) -> Result<(), StoreError> {
+    fn save(
+        &self,
+        outcome: &JobOutcome<'_>,
+        fresh: Fresh,
+        environment: &Environment,
+        missed: &mut Vec<Missed>,
+    ) -> Result<(), StoreError> {
         let job = outcome.selected.job;
         let entry = |case| HistoryEntry::of(job.name, case, environment);
         let entries: Vec<HistoryEntry> = fresh.cases.iter().map(entry).collect();
@@ -121,7 +130,9 @@ impl Shelf {
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
         let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
-        profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
+        let advice = advise(&profile, &samples, Catalogue::builtin(), &Options::default());
+        missed.extend(targets::missed(job, &advice));
+        profile.advice = Some(advice);
         self.store.save(&profile, &samples)?;
         self.store.append_history(&self.history, &entries)
     }
@@ -129,7 +140,7 @@ impl Shelf {
 
 /// Where the history of the package lies, relative to which what the user names is.
 pub(crate) fn history_path(host: &Host, arguments: &Arguments, store: &Store) -> PathBuf {
-    let chosen = arguments.history_file.as_ref().map(|path| Path::new(host.manifest_dir).join(path));
+    let chosen = arguments.history_file().map(|path| Path::new(host.manifest_dir).join(path));
     chosen.unwrap_or_else(|| store.history_path())
 }
 

@@ -112,6 +112,11 @@ impl CasePlan {
         Round { first: 0, warmup: self.warmup, samples, first_sample: 0, by_turns, cold: false }
     }
 
+    /// What the workers do, one after the other, where the number of samples is given.
+    fn rounds(self) -> impl Iterator<Item = Round> {
+        (0..).map_while(move |number| self.round(number, true))
+    }
+
     /// What the worker of this number does; one that measures samples only while these are `wanted`. `None`
     /// where the case needs no more.
     fn round(&self, number: u32, wanted: bool) -> Option<Round> {
@@ -342,7 +347,9 @@ impl Supervisor {
                 Err(failed) => whole = failed,
             }
         }
-        if let Some(mut rehearsals) = self.extras.rehearsals.take() {
+        if !plan.again
+            && let Some(mut rehearsals) = self.extras.rehearsals.take()
+        {
             if let Ok(measured) = &mut whole.result {
                 let sizes = rehearsals.sizes.clone();
                 let rehearsed = sizes.iter().map(|size| self.rehearse(&mut rehearsals, plan, size, &measured.samples));

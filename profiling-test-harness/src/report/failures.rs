@@ -2,15 +2,21 @@
 
 use super::{CaseReport, failed_jobs};
 use crate::capture::Capture;
+use crate::targets::Missed;
 
 /// A section per failed case, then the failed jobs' names, as libtest has it. Empty without failures.
-pub(crate) fn render(reports: &[CaseReport]) -> String {
-    let failed = failed_jobs(reports);
+pub(crate) fn render(reports: &[CaseReport], missed: &[Missed]) -> String {
+    let missed: Vec<&Missed> = missed.iter().filter(|missed| missed.fails).collect();
+    let failed = failed_jobs(reports).into_iter().map(|job| job.name);
+    let mut failed: Vec<&str> = failed.chain(missed.iter().map(|missed| missed.job)).collect();
+    failed.sort_unstable();
+    failed.dedup();
     if failed.is_empty() {
         return String::new();
     }
-    let sections: String = reports.iter().filter_map(section).collect();
-    let names: String = failed.iter().map(|job| format!("    {}\n", job.name)).collect();
+    let sections = reports.iter().filter_map(section);
+    let sections: String = sections.chain(missed.into_iter().map(miss)).collect();
+    let names: String = failed.iter().map(|job| format!("    {job}\n")).collect();
     format!("\nfailures:\n\n{sections}failures:\n{names}")
 }
 
@@ -23,15 +29,23 @@ pub(crate) fn successes(reports: &[CaseReport]) -> String {
         .collect()
 }
 
+/// What could not be shown, and fails nothing.
+pub(crate) fn doubts(missed: &[Missed]) -> Vec<String> {
+    let doubts = missed.iter().filter(|missed| !missed.fails);
+    let line = |Missed { job, target, reasons, .. }: &Missed| {
+        format!("warning: {job}: not known to run on {target}: {}", reasons.join("; "))
+    };
+    doubts.map(line).collect()
+}
+
+fn miss(missed: &Missed) -> String {
+    let Missed { job, target, reasons, .. } = missed;
+    let reasons: String = reasons.iter().map(|reason| format!("- {reason}\n")).collect();
+    format!("---- {job} ----\ncan't run on its target {target}:\n{reasons}\n")
+}
+
 fn section(report: &CaseReport) -> Option<String> {
-    Some(format!(
-        "---- {} ----
-{}
-{}",
-        report.case.path(),
-        report.verdict()?,
-        output(report)
-    ))
+    Some(format!("---- {} ----\n{}\n{}", report.case.path(), report.verdict()?, output(report)))
 }
 
 fn output(report: &CaseReport) -> String {

@@ -27,12 +27,19 @@ pub(crate) struct CaseReport {
 }
 
 impl CaseReport {
-    /// Whether the case fails its job. One that is over budget, or fails its rehearsal, has a profile
+    /// Whether the case fails its job. One that is over budget, or fails a rehearsal, has a profile
     /// nevertheless.
     pub(crate) fn failed(&self) -> bool {
-        self.result.is_err()
-            || self.budgets(Outcome::Over).next().is_some()
-            || self.failed_rehearsals().next().is_some()
+        self.verdict().is_some()
+    }
+
+    /// The sizes that a case did not pass in, and why.
+    fn failed_rehearsals(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rehearsals = self.result.as_ref().map_or(&[][..], |profile| &profile.rehearsals);
+        rehearsals.iter().filter_map(|rehearsal| match &rehearsal.outcome {
+            RehearsalOutcome::Failed { reason, .. } => Some((&*rehearsal.size, &**reason)),
+            _ => None,
+        })
     }
 
     /// The budgets of which this came.
@@ -41,48 +48,35 @@ impl CaseReport {
         all.iter().filter(move |judgement| judgement.outcome == outcome)
     }
 
-    /// The sizes that a case did not pass in, and why.
-    pub(crate) fn failed_rehearsals(&self) -> impl Iterator<Item = (&str, &str)> {
-        let rehearsals = self.result.as_ref().map_or(&[][..], |profile| &profile.rehearsals);
-        rehearsals.iter().filter_map(|rehearsal| match &rehearsal.outcome {
-            RehearsalOutcome::Failed { reason, .. } => Some((&*rehearsal.size, &**reason)),
-            _ => None,
-        })
-    }
-
     /// A failure in full: when, and why, with nothing in it that a terminal obeys.
     pub(crate) fn verdict(&self) -> Option<String> {
-        let rehearsals = self.failed_rehearsals();
-        let rehearsals = rehearsals.map(|(size, why)| format!("failed its rehearsal at {size}: {why}"));
-        let failure = self.result.as_ref().err();
-        let failure = failure.map(|failure| format!("failed {}: {}", failure.phase, failure.reason));
-        let budgets = self.budgets(Outcome::Over).map(budgets::line);
-        let lines: Vec<String> = failure.into_iter().chain(budgets).chain(rehearsals).collect();
-        (!lines.is_empty()).then(|| harmless(&lines.join("\n")))
+        let verdict = match &self.result {
+            Err(failure) => format!("failed {}: {}", failure.phase, failure.reason),
+            Ok(_) => {
+                let budgets = self.budgets(Outcome::Over).map(budgets::line);
+                let rehearsals =
+                    self.failed_rehearsals().map(|(size, why)| format!("failed its rehearsal at {size}: {why}"));
+                budgets.chain(rehearsals).collect::<Vec<String>>().join("\n")
+            }
+        };
+        (!verdict.is_empty()).then(|| verdict.chars().map(harmless).collect())
     }
 
     /// What of a failure fits into a line of so many characters.
     pub(crate) fn verdict_line(&self, width: usize) -> Option<String> {
-        self.verdict().map(|verdict| first_line(&verdict, width))
+        let verdict = self.verdict()?;
+        let line = verdict.lines().next().unwrap_or_default();
+        let mut shown: String = line.chars().take(width).map(|c| if c == '\t' { ' ' } else { c }).collect();
+        if line.chars().nth(width).is_some() || verdict.lines().nth(1).is_some() {
+            shown.push('…');
+        }
+        Some(shown)
     }
 }
 
-/// A text as it may be shown, control characters as Rust writes them.
-fn harmless(text: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().to_string() } else { c.to_string() }
-    };
-    text.chars().map(shown).collect()
-}
-
-/// What of a text fits into a line of so many characters.
-fn first_line(text: &str, width: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut shown: String = line.chars().take(width).map(|c| if c == '\t' { ' ' } else { c }).collect();
-    if line.chars().nth(width).is_some() || text.lines().nth(1).is_some() {
-        shown.push('…');
-    }
-    shown
+/// A character as it may be shown, control characters as Rust writes them.
+fn harmless(c: char) -> String {
+    if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().to_string() } else { c.to_string() }
 }
 
 /// The jobs of which a case failed, by itself or in a rehearsal, in order.
@@ -95,13 +89,40 @@ pub(crate) fn failed_jobs(reports: &[CaseReport]) -> Vec<&'static JobDescriptor>
 
 #[cfg(test)]
 mod tests {
+    use profiling_core::job::{Entry, Isolation, SourceLocation};
+
     use super::*;
+    use crate::supervisor::Phase;
+
+    static JOB: JobDescriptor = JobDescriptor {
+        name: "job",
+        id: None,
+        function: "zoo::job",
+        source: SourceLocation { file: "src/lib.rs", line: 3 },
+        samples: None,
+        warmup: None,
+        timeout: None,
+        params: &[],
+        cases: &[&[]],
+        stateful: false,
+        persistent_connections: false,
+        ignore: false,
+        cold_samples: None,
+        isolation: Isolation::Case,
+        budgets: &[],
+        targets: &[],
+        entry: Entry::Sync(|_| Ok(())),
+    };
 
     #[test]
     fn a_reason_can_do_nothing_to_a_terminal() {
-        let shown = harmless("returned Err:\t\u{1b}[2J\u{7}é\r\nnext");
-        assert_eq!(shown, "returned Err:\t\\u{1b}[2J\\u{7}é\\r\nnext");
-        assert_eq!(first_line(&shown, 100), "returned Err: \\u{1b}[2J\\u{7}é\\r…");
-        assert_eq!(first_line("abcd", 3), "abc…");
+        let reason = "returned Err:\t\u{1b}[2J\u{7}é\r\nnext".to_owned();
+        let result = Err(CaseFailure { phase: Phase::Exit, reason });
+        let case = Case { job: &JOB, index: 0 };
+        let report = CaseReport { case, result, stdout: Capture::default(), stderr: Capture::default() };
+        let shown = "failed after the last execution: returned Err:\t\\u{1b}[2J\\u{7}é\\r\nnext";
+        assert_eq!(report.verdict().as_deref(), Some(shown));
+        let line = format!("{}…", shown.lines().next().unwrap_or_default().replace('\t', " "));
+        assert_eq!(report.verdict_line(100), Some(line));
     }
 }

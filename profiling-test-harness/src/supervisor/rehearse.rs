@@ -27,7 +27,7 @@ impl Supervisor {
         size: &Size,
         measured: &[Sample],
     ) -> Rehearsal {
-        let samples = u32::try_from(measured.len()).map_or(plan.samples, Samples::Count);
+        let samples = Samples::Count(u32::try_from(measured.len()).unwrap_or(u32::MAX));
         let plan = CasePlan { samples, ..*plan };
         let rehearsed = self.run_within(rehearsals, &plan, size).unwrap_or_else(|error| Rehearsed {
             failure: Some(format!("can't be rehearsed: {error}")),
@@ -41,7 +41,7 @@ impl Supervisor {
         let timeout = size.limits.timeout.unwrap_or(plan.timeout);
         let plan = CasePlan { timeout, cold_samples: 0, ..*plan };
         let mut whole = Rehearsed::default();
-        for round in (0..).map_while(|number| plan.round(number, true)) {
+        for round in plan.rounds() {
             let launch = self.plain(rehearsals.command(&self.executable), plan.case.index)?;
             let launch = Launch {
                 group: Some(rehearsals.group(&size.limits).map_err(io::Error::other)?),

@@ -3,6 +3,7 @@
 mod allocators;
 #[cfg(unix)]
 mod baselines;
+#[cfg(target_os = "linux")]
 mod budgets;
 #[cfg(target_os = "linux")]
 mod cgroups;
@@ -33,3 +34,4 @@ mod staleness;
 #[cfg(target_os = "linux")]
 mod state;
 mod storage;
+mod targets;

@@ -124,6 +124,7 @@ impl Package {
             ("duplicate_ids", include_str!("../fixtures/variants/duplicate_ids.rs")),
             ("duplicate_names", include_str!("../fixtures/variants/duplicate_names.rs")),
             ("uncounted", include_str!("../fixtures/variants/uncounted.rs")),
+            ("unknown_target", include_str!("../fixtures/variants/unknown_target.rs")),
             ("wrapped", include_str!("../fixtures/variants/wrapped.rs")),
             ("many", include_str!("../fixtures/variants/many.rs")),
         ];
