@@ -50,15 +50,11 @@ impl CaseReport {
 
     /// A failure in full: when, and why, with nothing in it that a terminal obeys.
     pub(crate) fn verdict(&self) -> Option<String> {
-        let verdict = match &self.result {
-            Err(failure) => format!("failed {}: {}", failure.phase, failure.reason),
-            Ok(_) => {
-                let budgets = self.budgets(Outcome::Over).map(budgets::line);
-                let rehearsals =
-                    self.failed_rehearsals().map(|(size, why)| format!("failed its rehearsal at {size}: {why}"));
-                budgets.chain(rehearsals).collect::<Vec<String>>().join("\n")
-            }
-        };
+        let failure = self.result.as_ref().err();
+        let failure = failure.map(|failure| format!("failed {}: {}", failure.phase, failure.reason));
+        let budgets = self.budgets(Outcome::Over).map(budgets::line);
+        let rehearsals = self.failed_rehearsals().map(|(size, why)| format!("failed its rehearsal at {size}: {why}"));
+        let verdict = failure.into_iter().chain(budgets).chain(rehearsals).collect::<Vec<String>>().join("\n");
         (!verdict.is_empty()).then(|| verdict.chars().map(harmless).collect())
     }
 
