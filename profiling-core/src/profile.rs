@@ -8,7 +8,7 @@ use crate::budget::Judgement;
 use crate::fingerprint::{Change, Fingerprint};
 use crate::sample::Sample;
 use crate::sampling::Sampling;
-use crate::statistics::Summary;
+use crate::statistics::{Percentile, Summary};
 use crate::tangle::JobProfile;
 
 /// The schema that [`Profile::schema`] names.
@@ -79,6 +79,10 @@ pub struct CaseProfile {
     pub params: Params,
     /// The number of measured executions.
     pub samples: u32,
+    /// The percentiles that so few samples don't support: the figures are there, but they have no interval,
+    /// and the true one may well lie above the largest sample.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<Percentile>,
     /// Wall-clock time.
     pub wall_ns: Summary,
     /// Every other figure that was measured, by the name it has in [`Sample`].
@@ -390,6 +394,7 @@ impl CaseProfile {
         Some(Self {
             params,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+            unsupported: Percentile::unsupported_by(samples.len()),
             wall_ns: Summary::of(&wall)?,
             figures: Figures::of(samples),
             instructions: circumstances.instructions,

@@ -1,6 +1,6 @@
 //! A distribution in constant memory, whatever the number of values.
 
-use super::Summary;
+use super::{Intervals, Summary};
 
 /// Buckets per doubling: a value is told from another that is 1.6 % larger.
 const STEPS: usize = 1 << STEP_BITS;
@@ -105,6 +105,9 @@ fn summary(strata: &[Stratum<'_>], unit: f64) -> Option<Summary> {
         p99: percentile(990),
         p999: percentile(999),
         max: scaled(max, unit),
+        mad: None,
+        intervals: Intervals::default(),
+        outliers: None,
     })
 }
 

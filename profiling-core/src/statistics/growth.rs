@@ -93,7 +93,7 @@ fn sum_of(steps: &[i64], part: fn(i64) -> i64) -> i64 {
 
 /// The 97.5th percentile of Student's t distribution, rounded up (any table of it; beyond 30 degrees of
 /// freedom that of 30).
-fn student_t(degrees: usize) -> f64 {
+pub(super) fn student_t(degrees: usize) -> f64 {
     const TABLE: [f64; 30] = [
         12.707, 4.303, 3.183, 2.777, 2.571, 2.447, 2.365, 2.307, 2.263, 2.229, 2.201, 2.179, 2.161, 2.145, 2.132,
         2.120, 2.110, 2.101, 2.094, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.049, 2.046, 2.043,

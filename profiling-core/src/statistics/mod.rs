@@ -4,6 +4,7 @@ pub mod comparison;
 #[cfg(feature = "profiling")]
 mod distribution;
 mod growth;
+mod mean;
 mod noise;
 mod normal;
 mod percentile;
@@ -13,8 +14,9 @@ mod summary;
 pub(crate) use distribution::Distribution;
 pub use growth::Growth;
 pub use percentile::{Interval, Percentile};
-pub use summary::{Figure, Summary};
+pub use summary::{Figure, Intervals, Outliers, Summary};
 
+use self::summary::Supported;
 use crate::profile::Figures;
 use crate::sample::Sample;
 
@@ -22,34 +24,36 @@ impl Figures {
     /// Summarises every figure but the wall-clock time; a figure that any sample lacks is absent.
     #[must_use]
     pub fn of(samples: &[Sample]) -> Self {
+        let supported = Supported::by(samples.len());
+        let summarise = |figure: fn(&Sample) -> Option<u64>| Summary::with(all(samples, figure)?, &supported);
         Self {
-            cpu_ns: summarise(samples, |s| s.cpu_ns),
-            cpu_user_ns: summarise(samples, |s| s.cpu_user_ns),
-            cpu_system_ns: summarise(samples, |s| s.cpu_system_ns),
-            peak_rss_bytes: summarise(samples, |s| s.peak_rss_bytes),
-            peak_heap_bytes: summarise(samples, |s| s.peak_heap_bytes),
-            allocated_bytes: summarise(samples, |s| s.allocated_bytes),
-            allocations: summarise(samples, |s| s.allocations),
-            retained_heap_bytes: summarise(samples, |s| s.retained_heap_bytes),
-            minor_faults: summarise(samples, |s| s.minor_faults),
-            major_faults: summarise(samples, |s| s.major_faults),
-            voluntary_switches: summarise(samples, |s| s.voluntary_switches),
-            involuntary_switches: summarise(samples, |s| s.involuntary_switches),
-            run_queue_delay_ns: summarise(samples, |s| s.run_queue_delay_ns),
-            read_bytes: summarise(samples, |s| s.read_bytes),
-            written_bytes: summarise(samples, |s| s.written_bytes),
-            device_read_bytes: summarise(samples, |s| s.device_read_bytes),
-            device_written_bytes: summarise(samples, |s| s.device_written_bytes),
-            peak_threads: summarise(samples, |s| s.peak_threads),
-            peak_file_descriptors: summarise(samples, |s| s.peak_file_descriptors),
-            hardware_instructions: summarise(samples, |s| s.hardware_instructions),
+            cpu_ns: summarise(|s| s.cpu_ns),
+            cpu_user_ns: summarise(|s| s.cpu_user_ns),
+            cpu_system_ns: summarise(|s| s.cpu_system_ns),
+            peak_rss_bytes: summarise(|s| s.peak_rss_bytes),
+            peak_heap_bytes: summarise(|s| s.peak_heap_bytes),
+            allocated_bytes: summarise(|s| s.allocated_bytes),
+            allocations: summarise(|s| s.allocations),
+            retained_heap_bytes: all(samples, |s| s.retained_heap_bytes).and_then(|all| Summary::with(all, &supported)),
+            minor_faults: summarise(|s| s.minor_faults),
+            major_faults: summarise(|s| s.major_faults),
+            voluntary_switches: summarise(|s| s.voluntary_switches),
+            involuntary_switches: summarise(|s| s.involuntary_switches),
+            run_queue_delay_ns: summarise(|s| s.run_queue_delay_ns),
+            read_bytes: summarise(|s| s.read_bytes),
+            written_bytes: summarise(|s| s.written_bytes),
+            device_read_bytes: summarise(|s| s.device_read_bytes),
+            device_written_bytes: summarise(|s| s.device_written_bytes),
+            peak_threads: summarise(|s| s.peak_threads),
+            peak_file_descriptors: summarise(|s| s.peak_file_descriptors),
+            hardware_instructions: summarise(|s| s.hardware_instructions),
         }
     }
 }
 
-fn summarise<T: Figure>(samples: &[Sample], figure: impl Fn(&Sample) -> Option<T>) -> Option<Summary<T>> {
-    let figures: Option<Vec<T>> = samples.iter().map(figure).collect();
-    Summary::of(&figures?)
+/// A figure of all samples, unless one lacks it.
+fn all<T>(samples: &[Sample], figure: impl Fn(&Sample) -> Option<T>) -> Option<Vec<T>> {
+    samples.iter().map(figure).collect()
 }
 
 #[cfg(test)]

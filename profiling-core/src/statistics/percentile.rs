@@ -1,6 +1,6 @@
 //! Percentiles of samples, and how sure they are.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What an interval covers, at least.
 const CONFIDENCE: f64 = 0.95;
@@ -28,14 +28,19 @@ pub enum Percentile {
 }
 
 /// Two values that contain an unknown one with a confidence of 95%; `[low, high]` in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[T; 2]", into = "[T; 2]")]
-#[serde(bound(serialize = "T: Serialize + Clone", deserialize = "T: Deserialize<'de>"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "[T; 2]")]
 pub struct Interval<T = u64> {
     /// The lower end.
     pub low: T,
     /// The upper end.
     pub high: T,
+}
+
+impl<T: Serialize> Serialize for Interval<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        [&self.low, &self.high].serialize(serializer)
+    }
 }
 
 impl<T> From<[T; 2]> for Interval<T> {
@@ -96,6 +101,12 @@ impl Percentile {
             Self::P99 => 299,
             Self::P999 => 2995,
         }
+    }
+
+    /// Those that so many samples don't support.
+    #[must_use]
+    pub fn unsupported_by(samples: usize) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|percentile| samples < percentile.fewest_samples()).collect()
     }
 
     /// The percentile of sorted samples by the nearest rank; `None` without samples.
@@ -264,8 +275,12 @@ fn next(weight: &mut f64, ratio: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
+    use fastrand::Rng;
     use proptest::prelude::*;
 
+    use super::super::normal;
     use super::*;
 
     #[test]
@@ -277,6 +292,54 @@ mod tests {
                 let supported = samples >= percentile.fewest_samples();
                 assert_eq!(covered.is_some(), supported, "{percentile:?} of {samples}");
                 assert_eq!(percentile.ranks(samples).is_some(), supported, "{percentile:?} of {samples}: {covered:?}");
+            }
+        }
+    }
+
+    /// A random value, and the truth for a share.
+    type Distribution = (fn(&mut Rng) -> f64, fn(f64) -> f64);
+
+    fn random_normal(random: &mut Rng) -> f64 {
+        (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (TAU * random.f64()).cos()
+    }
+
+    fn normal_percentile(share: f64) -> f64 {
+        normal::exceeded_with(1.0 - share)
+    }
+
+    /// Two in three values are about 0, the others about 10, which no percentile is between.
+    fn bimodal_percentile(share: f64) -> f64 {
+        if share < 2.0 / 3.0 { normal_percentile(1.5 * share) } else { 10.0 + normal_percentile(3.0 * share - 2.0) }
+    }
+
+    const DISTRIBUTIONS: [Distribution; 4] = [
+        (random_normal, normal_percentile),
+        (|random| random_normal(random).exp(), |share| normal_percentile(share).exp()),
+        (|random| random_normal(random) + if random.f64() < 2.0 / 3.0 { 0.0 } else { 10.0 }, bimodal_percentile),
+        // Pareto's, with an infinite variance.
+        (|random| (1.0 - random.f64()).powf(-1.0 / 1.5), |share| (1.0 - share).powf(-1.0 / 1.5)),
+    ];
+
+    #[test]
+    fn intervals_cover_the_percentile_of_any_distribution() {
+        let mut random = Rng::with_seed(1);
+        for (draw, truth) in DISTRIBUTIONS {
+            for samples in [6, 10, 60, 300] {
+                let mut covered = [0; Percentile::ALL.len()];
+                for _ in 0..1000 {
+                    let mut drawn: Vec<f64> = (0..samples).map(|_| draw(&mut random)).collect();
+                    drawn.sort_unstable_by(f64::total_cmp);
+                    for (covered, percentile) in covered.iter_mut().zip(Percentile::ALL) {
+                        let truth = truth(percentile.permille() as f64 / 1000.0);
+                        let interval = percentile.interval(&drawn);
+                        *covered += u32::from(interval.is_some_and(|i| i.low <= truth && truth <= i.high));
+                    }
+                }
+                for (covered, percentile) in covered.into_iter().zip(Percentile::ALL) {
+                    let supported = samples >= percentile.fewest_samples();
+                    let expected = if supported { 930..=990 } else { 0..=0 };
+                    assert!(expected.contains(&covered), "{percentile:?} of {samples}: {covered} of 1,000");
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
-//! A figure's distribution in nine numbers.
+//! A figure's distribution in a few numbers.
 
 use serde::{Deserialize, Serialize};
+
+use super::mean;
+use super::percentile::{Interval, Percentile, Ranks};
 
 /// A figure that can be ordered and averaged.
 pub trait Figure: Copy + Ord {
@@ -46,6 +49,55 @@ pub struct Summary<T = u64> {
     pub p999: T,
     /// The largest sample.
     pub max: T,
+    /// The median of the samples' distances from the median, by the same definition and not scaled by
+    /// anything: half of the samples are at most so far from `p50`. Absent for what comes from a histogram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mad: Option<f64>,
+    /// How sure the figures above are.
+    #[serde(default, skip_serializing_if = "Intervals::is_empty")]
+    pub intervals: Intervals<T>,
+    /// How many samples are far from the others. Absent for what comes from a histogram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outliers: Option<Outliers>,
+}
+
+/// 95% intervals of what they are named after; absent where the samples don't
+/// [support](Percentile::fewest_samples) one.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Intervals<T = u64> {
+    /// That of the median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<Interval<T>>,
+    /// That of the 90th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<Interval<T>>,
+    /// That of the 95th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95: Option<Interval<T>>,
+    /// That of the 99th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<Interval<T>>,
+    /// That of the 99.9th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<Interval<T>>,
+    /// That of the mean, by the bootstrap. With few samples of a distribution with a heavy tail it covers
+    /// less, as every interval of a mean does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Interval<f64>>,
+}
+
+/// Samples outside of Tukey's fences ("Exploratory Data Analysis", 1977): mild ones are more than one and a
+/// half times the distance of the quartiles beyond a quartile, severe ones more than three times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outliers {
+    /// Far below the others.
+    pub low_severe: u32,
+    /// Below the others.
+    pub low_mild: u32,
+    /// Above the others.
+    pub high_mild: u32,
+    /// Far above the others.
+    pub high_severe: u32,
 }
 
 impl<T: Figure> Summary<T> {
@@ -60,31 +112,117 @@ impl<T: Figure> Summary<T> {
     /// ```
     #[must_use]
     pub fn of(figures: &[T]) -> Option<Self> {
-        let mut sorted = figures.to_vec();
-        sorted.sort_unstable();
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let mean = mean(&sorted);
+        Self::with(figures.to_vec(), &Supported::by(figures.len()))
+    }
+
+    /// The same, with what all figures of so many samples have in common.
+    pub(super) fn with(mut figures: Vec<T>, supported: &Supported) -> Option<Self> {
+        figures.sort_unstable();
+        let sorted = figures.as_slice();
+        let min = *sorted.first()?;
+        let mean = average(sorted);
         Some(Self {
             min,
             mean,
-            std_dev: standard_deviation(&sorted, mean),
-            p50: nearest_rank(&sorted, 500),
-            p90: nearest_rank(&sorted, 900),
-            p95: nearest_rank(&sorted, 950),
-            p99: nearest_rank(&sorted, 990),
-            p999: nearest_rank(&sorted, 999),
-            max,
+            std_dev: standard_deviation(sorted, mean),
+            p50: Percentile::P50.of(sorted)?,
+            p90: Percentile::P90.of(sorted)?,
+            p95: Percentile::P95.of(sorted)?,
+            p99: Percentile::P99.of(sorted)?,
+            p999: Percentile::P999.of(sorted)?,
+            max: *sorted.last()?,
+            mad: Some(median_distance(sorted)),
+            intervals: supported.intervals(sorted, mean),
+            outliers: Some(Outliers::of(sorted)),
         })
+    }
+
+    /// The percentile.
+    #[must_use]
+    pub fn percentile(&self, percentile: Percentile) -> T {
+        match percentile {
+            Percentile::P50 => self.p50,
+            Percentile::P90 => self.p90,
+            Percentile::P95 => self.p95,
+            Percentile::P99 => self.p99,
+            Percentile::P999 => self.p999,
+        }
     }
 }
 
-/// The smallest of the sorted figures that at least `permille` thousandths do not exceed.
-fn nearest_rank<T: Copy>(sorted: &[T], permille: usize) -> T {
-    let rank = (sorted.len() * permille).div_ceil(1000).max(1);
-    sorted[rank - 1]
+impl<T: Copy> Intervals<T> {
+    /// That of the percentile.
+    #[must_use]
+    pub fn percentile(&self, percentile: Percentile) -> Option<Interval<T>> {
+        match percentile {
+            Percentile::P50 => self.p50,
+            Percentile::P90 => self.p90,
+            Percentile::P95 => self.p95,
+            Percentile::P99 => self.p99,
+            Percentile::P999 => self.p999,
+        }
+    }
 }
 
-fn mean<T: Figure>(figures: &[T]) -> f64 {
+impl<T> Intervals<T> {
+    fn is_empty(&self) -> bool {
+        let Self { p50, p90, p95, p99, p999, mean } = self;
+        [p50, p90, p95, p99, p999].into_iter().all(Option::is_none) && mean.is_none()
+    }
+}
+
+/// Where the intervals' ends lie among a number of samples: the same for all figures of a case.
+pub(super) struct Supported([Option<Ranks>; Percentile::ALL.len()]);
+
+impl Supported {
+    pub(super) fn by(samples: usize) -> Self {
+        Self(Percentile::ALL.map(|percentile| percentile.ranks(samples)))
+    }
+
+    fn intervals<T: Figure>(&self, sorted: &[T], mean: f64) -> Intervals<T> {
+        let [p50, p90, p95, p99, p999] = self.0.map(|ranks| ranks.map(|ranks| ranks.of(sorted)));
+        let mean = mean::interval(mean, sorted.iter().map(|figure| figure.as_f64() - mean));
+        Intervals { p50, p90, p95, p99, p999, mean }
+    }
+}
+
+impl Outliers {
+    fn of<T: Figure>(sorted: &[T]) -> Self {
+        let quartile = |quarters: usize| sorted[(sorted.len() * quarters).div_ceil(4) - 1].as_f64();
+        let (low, high) = (quartile(1), quartile(3));
+        let below = |fence: f64| sorted.partition_point(|figure| figure.as_f64() < low - fence * (high - low));
+        let within = |fence: f64| sorted.partition_point(|figure| figure.as_f64() <= high + fence * (high - low));
+        let count = |samples: usize| u32::try_from(samples).unwrap_or(u32::MAX);
+        Self {
+            low_severe: count(below(3.0)),
+            low_mild: count(below(1.5) - below(3.0)),
+            high_mild: count(within(3.0) - within(1.5)),
+            high_severe: count(sorted.len() - within(3.0)),
+        }
+    }
+}
+
+/// The nearest-rank median of the distances from the median: as far as one has to go, to the nearest sample
+/// each time, until half of them are passed.
+fn median_distance<T: Figure>(sorted: &[T]) -> f64 {
+    let half = sorted.len().div_ceil(2);
+    let median = sorted[half - 1].as_f64();
+    let (mut low, mut high) = (half - 1, half - 1);
+    let mut distance = 0.0;
+    while high - low + 1 < half {
+        let down = if low > 0 { median - sorted[low - 1].as_f64() } else { f64::INFINITY };
+        let up = if high + 1 < sorted.len() { sorted[high + 1].as_f64() - median } else { f64::INFINITY };
+        if down < up {
+            low -= 1;
+        } else {
+            high += 1;
+        }
+        distance = down.min(up);
+    }
+    distance
+}
+
+fn average<T: Figure>(figures: &[T]) -> f64 {
     let sum: f64 = figures.iter().map(|figure| figure.as_f64()).sum();
     sum / figures.len() as f64
 }
@@ -121,6 +259,53 @@ mod tests {
     }
 
     #[test]
+    fn intervals_are_those_that_the_samples_support() {
+        let figures: Vec<u64> = (1..=59).collect();
+        let Summary { intervals, .. } = Summary::of(&figures).expect("figures");
+        assert_eq!((intervals.p50, intervals.p95), (Some([22, 38].into()), Some([50, 59].into())));
+        assert!(intervals.p90.is_some() && intervals.p99.is_none() && intervals.p999.is_none());
+        let mean = intervals.mean.expect("enough samples");
+        assert!((mean.low - 25.5).abs() < 1.0 && (mean.high - 34.5).abs() < 1.0, "{mean:?}");
+        assert_eq!(Summary::of(&[1_u64, 2, 3, 4, 5]).expect("figures").intervals, Intervals::default());
+    }
+
+    #[test]
+    fn the_distance_from_the_median_is_not_scaled() {
+        let mad = |figures: &[i64]| Summary::of(figures).expect("figures").mad;
+        assert_eq!(mad(&[1, 1, 2, 2, 4, 6, 9]), Some(1.0));
+        assert_eq!(mad(&[-5]), Some(0.0));
+        assert_eq!(mad(&[-10, 0, 10, 20]), Some(10.0));
+    }
+
+    #[test]
+    fn outliers_lie_beyond_the_fences() {
+        let mut figures: Vec<i64> = (0..=20).collect();
+        // The quartiles of what follows are 4 and 18, so the fences are at -38, -17, 39 and 60.
+        figures.extend([-40, -30, 39, 40, 60, 61]);
+        let outliers = Summary::of(&figures).expect("figures").outliers;
+        assert_eq!(outliers, Some(Outliers { low_severe: 1, low_mild: 1, high_mild: 2, high_severe: 1 }));
+        assert_eq!(Summary::of(&[5_u64; 10]).expect("figures").outliers, Some(Outliers::default()));
+    }
+
+    #[test]
+    fn a_summary_of_an_older_version_is_still_read() {
+        let old = r#"{"min":1,"mean":2.0,"std_dev":1.0,"p50":2,"p90":3,"p95":3,"p99":3,"p999":3,"max":3}"#;
+        let summary: Summary = serde_json::from_str(old).expect("valid");
+        assert_eq!((summary.mad, summary.intervals.p50, summary.outliers), (None, None, None));
+        assert_eq!(serde_json::to_string(&summary).expect("serialises"), old);
+    }
+
+    #[test]
+    fn intervals_are_in_the_json() {
+        let json = serde_json::to_value(Summary::of(&[1_u64, 2, 3, 4, 5, 6, 7, 8, 9, 10])).expect("serialises");
+        assert_eq!(json["intervals"]["p50"], serde_json::json!([2, 9]));
+        assert_eq!(json["intervals"].get("p90"), None);
+        assert_eq!(json["outliers"]["high_severe"], 0);
+        let summary: Summary = serde_json::from_value(json.clone()).expect("valid");
+        assert_eq!(serde_json::to_value(summary).expect("serialises"), json);
+    }
+
+    #[test]
     fn no_samples_no_summary() {
         assert!(Summary::<u64>::of(&[]).is_none());
     }
@@ -141,6 +326,9 @@ mod tests {
             prop_assert!(ordered.is_sorted());
             prop_assert!(ordered.iter().all(|p| figures.contains(p)));
             prop_assert!(s.mean >= s.min as f64 && s.mean <= s.max as f64);
+            let mut distances: Vec<u64> = figures.iter().map(|figure| figure.abs_diff(s.p50)).collect();
+            distances.sort_unstable();
+            prop_assert_eq!(s.mad, Some(distances[(figures.len() - 1) / 2] as f64));
             for (permille, p) in [(500, s.p50), (950, s.p95), (999, s.p999)] {
                 let within = figures.iter().filter(|&&f| f <= p).count();
                 prop_assert!(within * 1000 >= permille * figures.len());

@@ -8,7 +8,7 @@ use crate::budget::{Judgement, Outcome, Subject, Unit};
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
 use crate::sampling::{Sampling, Stopped};
-use crate::statistics::{Percentile, Summary};
+use crate::statistics::{Intervals, Outliers, Percentile, Summary};
 use crate::tangle::JobProfile;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -24,6 +24,9 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         p99: u64::MAX,
         p999: u64::MAX,
         max: u64::MAX,
+        mad: Some(0.5),
+        intervals: Intervals { p50: Some([1, 3].into()), mean: Some([1.9, 2.3].into()), ..Intervals::default() },
+        outliers: Some(Outliers { high_severe: 1, ..Outliers::default() }),
     };
     let sampling = Sampling { stopped: Stopped::Time, percentile: Percentile::P50, precision: Some(0.031) };
     let judgement = Judgement {
@@ -59,6 +62,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         cases: vec![CaseProfile {
             params,
             samples: 10,
+            unsupported: vec![Percentile::P999],
             wall_ns,
             figures,
             instructions: Some(1_234_567),
