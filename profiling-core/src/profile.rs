@@ -145,6 +145,7 @@ pub struct Rehearsal {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a few per job")]
 pub enum RehearsalOutcome {
     /// All executions ended well.
     Passed {

@@ -1,5 +1,6 @@
 //! Pure functions from samples to summaries.
 
+mod change_points;
 pub mod comparison;
 #[cfg(feature = "profiling")]
 mod distribution;
@@ -10,6 +11,7 @@ mod normal;
 mod percentile;
 mod summary;
 
+pub use change_points::{ChangePoint, change_points};
 #[cfg(feature = "profiling")]
 pub(crate) use distribution::Distribution;
 pub use growth::Growth;
@@ -49,6 +51,14 @@ impl Figures {
             hardware_instructions: summarise(|s| s.hardware_instructions),
         }
     }
+}
+
+/// Stands for the logarithm of 0: that of what no figure is as small as.
+const NOTHING: f64 = -1000.0;
+
+/// The logarithm; of 0 one that is far below all others, but can still be reckoned with.
+fn logarithm(figure: f64) -> f64 {
+    figure.ln().max(NOTHING)
 }
 
 /// A figure of all samples, unless one lacks it.

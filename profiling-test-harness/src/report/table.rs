@@ -3,12 +3,14 @@
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use profiling_core::budget::Outcome;
 use profiling_core::profile::{CaseProfile, Grade};
-use profiling_core::statistics::Summary;
+use profiling_core::statistics::{Percentile, Summary};
 
 use super::{CaseReport, budgets, figures};
 
 /// Stands where there is no figure.
 pub(super) const NOT_MEASURED: &str = "–";
+/// Stands before a percentile that so few samples don't support.
+const UNSURE: &str = "~";
 /// The column that is shown on demand.
 const INSTRUCTIONS: usize = 9;
 /// How much of a failure's reason fits into a row; the rest is shown with the failure.
@@ -50,6 +52,11 @@ pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
     if profiles.iter().any(|profile| lacks_a_figure(profile)) {
         lines.push(format!("{NOT_MEASURED} not measured on this platform or in this build"));
     }
+    if profiles.iter().any(|profile| has_unsure_figure(profile)) {
+        let needs = |percentile: Percentile| format!("{} takes {}", percentile.name(), percentile.fewest_samples());
+        let [p50, p95, p99] = [Percentile::P50, Percentile::P95, Percentile::P99].map(needs);
+        lines.push(format!("{UNSURE} of too few samples to be sure: {p50}, {p95}, {p99}"));
+    }
     lines.extend(reports.iter().filter_map(noise));
     lines.extend(budgets::warnings(reports));
     lines.join("\n")
@@ -85,21 +92,62 @@ fn row(report: &CaseReport) -> [String; 11] {
 
 fn cells(profile: &CaseProfile) -> [String; 8] {
     let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| NOT_MEASURED.to_owned());
-    let p50 = |summary: Option<Summary>| summary.map(|summary| summary.p50);
-    let wall = &profile.wall_ns;
+    let cell = |summary: &Summary, percentile: Percentile, figure: fn(u64) -> String| {
+        let mark = if is_unsure(profile, summary, percentile) { UNSURE } else { "" };
+        format!("{mark}{}", figure(summary.percentile(percentile)))
+    };
+    let p50 = |summary: Option<Summary>, figure| summary.map(|summary| cell(&summary, Percentile::P50, figure));
+    let wall = |percentile| cell(&profile.wall_ns, percentile, figures::time);
     [
         profile.samples.to_string(),
-        figures::time(wall.p50),
-        figures::time(wall.p95),
-        figures::time(wall.p99),
-        or_dash(p50(profile.figures.cpu_ns).map(figures::time)),
+        wall(Percentile::P50),
+        wall(Percentile::P95),
+        wall(Percentile::P99),
+        or_dash(p50(profile.figures.cpu_ns, figures::time)),
         or_dash(profile.peak_memory_bytes().map(figures::bytes)),
-        or_dash(p50(profile.figures.allocations).map(figures::count)),
+        or_dash(p50(profile.figures.allocations, figures::count)),
         or_dash(profile.instructions.map(figures::count)),
     ]
+}
+
+/// Of a figure that is the same every time, any percentile is as good as any.
+fn is_unsure(profile: &CaseProfile, summary: &Summary, percentile: Percentile) -> bool {
+    profile.unsupported.contains(&percentile) && summary.min < summary.max
+}
+
+fn has_unsure_figure(profile: &CaseProfile) -> bool {
+    let wall = [Percentile::P50, Percentile::P95, Percentile::P99].map(|percentile| (profile.wall_ns, percentile));
+    let others = [profile.figures.cpu_ns, profile.figures.allocations].into_iter().flatten();
+    let mut shown = others.map(|summary| (summary, Percentile::P50)).chain(wall);
+    shown.any(|(summary, percentile)| is_unsure(profile, &summary, percentile))
 }
 
 fn lacks_a_figure(profile: &CaseProfile) -> bool {
     let figures = &profile.figures;
     figures.cpu_ns.is_none() || figures.allocations.is_none() || profile.peak_memory_bytes().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use profiling_core::profile::{Circumstances, Params};
+    use profiling_core::sample::Sample;
+
+    use super::*;
+
+    fn profile(samples: u64) -> CaseProfile {
+        let sample = |at: u64| Sample { wall_ns: 100 + at, allocations: Some(1_000), ..Sample::default() };
+        let samples: Vec<Sample> = (0..samples).map(sample).collect();
+        CaseProfile::of(Params::new(), &samples, &Circumstances::default()).expect("samples")
+    }
+
+    #[test]
+    fn a_percentile_of_too_few_samples_is_marked() {
+        let [samples, p50, p95, p99, cpu, .., allocations, _] = cells(&profile(10));
+        assert_eq!([samples, p50, p95, p99], ["10", "104 ns", "~109 ns", "~109 ns"]);
+        assert_eq!([cpu, allocations], [NOT_MEASURED, "1,000"]);
+        let [_, p50, _, _, _, .., allocations, _] = cells(&profile(5));
+        assert_eq!([p50, allocations], ["~102 ns", "1,000"], "it is always 1,000");
+        assert!(has_unsure_figure(&profile(298)));
+        assert!(!has_unsure_figure(&profile(299)));
+    }
 }

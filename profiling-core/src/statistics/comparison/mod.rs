@@ -28,8 +28,8 @@ mod simulation;
 
 use serde::{Deserialize, Serialize};
 
-use super::normal;
 use super::percentile::Percentile;
+use super::{NOTHING, logarithm, normal};
 
 pub use false_discovery::benjamini_hochberg;
 pub use plan::{Look, Plan};
@@ -40,8 +40,6 @@ const TAIL: f64 = 0.025;
 const REPEATS: usize = 5;
 /// With fewer pairs there is no 95% interval.
 const FEWEST: usize = 6;
-/// Stands for the logarithm of 0: that of what no figure is as small as.
-const NOTHING: f64 = -1000.0;
 
 /// A figure of one fresh worker of each version.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -323,11 +321,6 @@ fn repeated(values: &[f64]) -> Option<f64> {
 
 fn logarithms(pairs: &[Pair]) -> Vec<(f64, f64)> {
     pairs.iter().map(|pair| (logarithm(pair.old), logarithm(pair.new))).collect()
-}
-
-/// The logarithm; of 0 one that is far below all others, but can still be reckoned with.
-fn logarithm(figure: f64) -> f64 {
-    figure.ln().max(NOTHING)
 }
 
 /// The share by which a figure changes if its logarithm changes by this. What comes from 0 is infinite.
