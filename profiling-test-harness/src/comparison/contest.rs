@@ -228,7 +228,8 @@ impl Figure {
             let least = if self.metric.is_exact() { 0.0 } else { self.metric.resolution() };
             let pair = |pair: &pairing::Pair| Pair::new(pair.old.max(least), pair.new.max(least));
             let pairs: Vec<Pair> = self.pairs.iter().filter_map(pair).collect();
-            let itself: Vec<Pair> = self.pairs.iter().filter_map(|pair| Pair::new(1.0, pair.noise.exp())).collect();
+            let itself = |pair: &pairing::Pair| Pair::new(pair.old.max(1.0), pair.old.max(1.0) * pair.noise.exp());
+            let itself: Vec<Pair> = self.pairs.iter().filter_map(itself).collect();
             let comparison =
                 if self.metric.is_exact() { Comparison::of_counts(&pairs) } else { Comparison::of_pairs(&pairs) };
             let middle = |side: fn(&pairing::Pair) -> f64| median(self.pairs.iter().map(side).collect());

@@ -50,6 +50,9 @@ pub struct Pair {
 
 impl Pair {
     /// Of the old version and of the new one, in the same unit; `None` unless both are finite and at least 0.
+    ///
+    /// The figures themselves are wanted, no ratio beside a constant: chance has to be as likely to have given
+    /// either to the old version.
     #[must_use]
     pub fn new(old: f64, new: f64) -> Option<Self> {
         let valid = |figure: f64| figure.is_finite() && figure >= 0.0;
