@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use profiling_core::history::HistoryEntry;
 use profiling_core::profile::{Grade, Params};
+use profiling_core::statistics::change_points;
 
 use super::{figures, table::NOT_MEASURED};
 
@@ -66,13 +67,37 @@ fn table(trend: &[&HistoryEntry], hidden: usize) -> String {
     for column in table.column_iter_mut().skip(2).take(5) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    let changes = changes(trend);
     for (index, entry) in trend.iter().enumerate().skip(hidden) {
-        table.add_row(row(entry, index.checked_sub(1).map(|before| trend[before])));
+        let from_here = changes.iter().filter(|(at, _)| *at == index).map(|(_, change)| change.clone());
+        table.add_row(row(entry, index.checked_sub(1).map(|before| trend[before]), from_here));
     }
     table.to_string()
 }
 
-fn row(entry: &HistoryEntry, before: Option<&HistoryEntry>) -> [String; 8] {
+/// The runs from which on a figure has another level, and what has changed.
+fn changes(trend: &[&HistoryEntry]) -> Vec<(usize, String)> {
+    type Figure = fn(&HistoryEntry) -> Option<u64>;
+    let figures: [(&str, Figure); 4] = [
+        ("wall", |entry| Some(entry.wall_ns)),
+        ("CPU", |entry| entry.cpu_ns),
+        ("memory", |entry| entry.peak_memory_bytes),
+        ("allocations", |entry| entry.allocations),
+    ];
+    let of_figure = |(name, figure): (&str, Figure)| {
+        let series: Option<Vec<u64>> = trend.iter().map(|entry| figure(entry)).collect();
+        let found = change_points(&series.unwrap_or_default());
+        let change =
+            |effect: f64| if effect.is_finite() { format!("{:+.1}%", effect * 100.0) } else { "from 0".to_owned() };
+        found
+            .into_iter()
+            .map(move |point| (point.at, format!("{name} {} from here", change(point.effect))))
+            .collect::<Vec<_>>()
+    };
+    figures.into_iter().flat_map(of_figure).collect()
+}
+
+fn row(entry: &HistoryEntry, before: Option<&HistoryEntry>, from_here: impl Iterator<Item = String>) -> [String; 8] {
     let cell = |figure: fn(&HistoryEntry) -> Option<u64>, text: fn(u64) -> String| {
         let Some(now) = figure(entry) else { return NOT_MEASURED.to_owned() };
         let change = before.and_then(figure).and_then(|before| change(before, now)).unwrap_or_default();
@@ -89,7 +114,7 @@ fn row(entry: &HistoryEntry, before: Option<&HistoryEntry>) -> [String; 8] {
         cell(|entry| entry.cpu_ns, figures::time),
         cell(|entry| entry.peak_memory_bytes, figures::bytes),
         cell(|entry| entry.allocations, figures::count),
-        [noise, toolchain].into_iter().flatten().collect::<Vec<_>>().join(", "),
+        from_here.chain(noise).chain(toolchain).collect::<Vec<_>>().join(", "),
     ]
 }
 
@@ -130,6 +155,16 @@ mod tests {
             debug_assertions: false,
             rustc: "rustc 1.95.0".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_new_level_is_marked_where_it_begins() {
+        let walls = [100, 101, 99, 100, 102, 98, 120, 121, 119, 120, 122, 118].map(|wall| wall * 1_000_000);
+        let entries: Vec<HistoryEntry> = walls.iter().enumerate().map(|(minute, &wall)| entry(minute, wall)).collect();
+        let shown = render(&entries, "sort").expect("there are entries");
+        let marked: Vec<&str> = shown.lines().filter(|line| line.contains("from here")).collect();
+        assert_eq!(marked.len(), 1, "{shown}");
+        assert!(marked[0].contains("00:06:00Z") && marked[0].contains("wall +20.0% from here"), "{shown}");
     }
 
     /// The cells of a line of a table.
