@@ -1,23 +1,26 @@
-//! `params(n = [1, 10], k = 1..=3, m <= n)`: the values of each parameter, and the cases that the
-//! constraints leave.
+//! `params(n = [1, 10], k = 1..=3, size = log(1..=1_000), m <= n)`: the values of each parameter, and the
+//! cases that the constraints leave.
 
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Lit, LitInt, LitStr, Result, Token, bracketed, token};
+use syn::{Error, Expr, Lit, LitInt, LitStr, Result, Token, bracketed, parenthesized, token};
 
 use super::constraint::Constraint;
 use super::{at_end_of_item, each_item, is_next_equals};
 use crate::errors::Errors;
 
-/// The most cases that a job may have, and the most values of one parameter.
+/// The most cases that a job may have.
 const MOST_CASES: usize = 4_096;
+/// A range of more integers than this is represented by so many of them.
+const LEVELS: u8 = 16;
 /// The most combinations that are tried against the constraints.
 const MOST_COMBINATIONS: usize = 1 << 20;
 
-const VALUES: &str = "write a list such as `[1, 10]` or `[\"a\", \"b\"]`, or a range such as `1..=3`";
+const VALUES: &str = "write a list such as `[1, 10]` or `[\"a\", \"b\"]`, or a range such as `1..=3`, or \
+                      `log(1..=1_000)`";
 const LITERALS: &str = "a list has integer literals such as `10`, or string literals such as `\"ten\"`: make other \
                         values of them in `setup`";
 
@@ -98,7 +101,11 @@ fn defines(input: ParseStream<'_>) -> bool {
 fn param(input: ParseStream<'_>) -> Result<Param> {
     let name: Ident = input.parse()?;
     input.parse::<Token![=]>()?;
-    let values = if input.peek(token::Bracket) { values(input)? } else { Values::Integers(range(input, &name)?) };
+    let values = match input.fork().call(Ident::parse_any) {
+        _ if input.peek(token::Bracket) => values(input)?,
+        Ok(word) if word == "log" => Values::Integers(logarithmic(input, &name)?),
+        _ => Values::Integers(range(input, &name)?.evenly()),
+    };
     Ok(Param { name, values })
 }
 
@@ -148,8 +155,45 @@ fn no_duplicates<T, K: Eq + std::hash::Hash>(values: &[T], key: impl Fn(&T) -> (
     }
 }
 
+/// `log(1..=1_000_000)`.
+fn logarithmic(input: ParseStream<'_>, name: &Ident) -> Result<Vec<Integer>> {
+    let word = input.call(Ident::parse_any)?;
+    let usage = format!("`log` takes a range: write `{name} = log(1..=1_000)`");
+    if !input.peek(token::Paren) {
+        return Err(Error::new(word.span(), usage));
+    }
+    let content;
+    parenthesized!(content in input);
+    let range = if has_dots(&content) { range(&content, name) } else { Err(Error::new(content.span(), &usage)) };
+    // What is left of it would be one more mistake.
+    let rest: TokenStream = content.parse()?;
+    let range = range?;
+    if !rest.is_empty() {
+        return Err(Error::new_spanned(rest, usage));
+    }
+    if range.start.value < 1 {
+        let message = format!("logarithms start above zero: write `{name} = log(1..={})`", range.last.max(1));
+        return Err(Error::new(range.start.span, message));
+    }
+    Ok(range.geometrically())
+}
+
+/// Whether this is an integer, or something else, and a range's dots.
+fn has_dots(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    ahead.parse::<Lit>().is_err() || ahead.peek(Token![..])
+}
+
+/// The integers from `start` to `last`.
+struct Range {
+    start: Integer,
+    last: i128,
+    /// The end as it was written.
+    end: Integer,
+}
+
 /// `1..=3` or `0..4`.
-fn range(input: ParseStream<'_>, name: &Ident) -> Result<Vec<Integer>> {
+fn range(input: ParseStream<'_>, name: &Ident) -> Result<Range> {
     let start = range_start(input, name)?;
     let dots = input.span();
     let inclusive = input.parse::<Option<Token![..=]>>()?.is_some();
@@ -162,12 +206,48 @@ fn range(input: ParseStream<'_>, name: &Ident) -> Result<Vec<Integer>> {
     }
     let end: Integer = input.parse()?;
     let last = end.value - i128::from(!inclusive);
-    match usize::try_from(last - start.value + 1) {
-        Ok(1..=MOST_CASES) => Ok(spread(&start, last, &end)),
-        Ok(length @ 1..) => {
-            Err(Error::new(dots, format!("a parameter has at most 4096 values, and this range has {length}")))
+    if last < start.value {
+        return Err(Error::new(dots, "this range is empty: its end comes before its start"));
+    }
+    Ok(Range { start, last, end })
+}
+
+impl Range {
+    /// All of up to 16 integers; of more, 16 at even distances.
+    fn evenly(&self) -> Vec<Integer> {
+        let (length, steps) = (self.last - self.start.value, i128::from(LEVELS - 1));
+        if length <= steps {
+            return self.integers(self.start.value..=self.last);
         }
-        _ => Err(Error::new(dots, "this range is empty: its end comes before its start")),
+        // Rounded to the nearest.
+        self.integers((0..=steps).map(|step| self.start.value + (step * length + steps / 2) / steps))
+    }
+
+    /// Up to 16 integers, of which each is as many times the one before, to the nearest; of a range above zero.
+    fn geometrically(&self) -> Vec<Integer> {
+        let (start, last) = (self.start.value, self.last);
+        // The ratio is exact enough for that; the ends are not left to it.
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "rounded, and kept in range")]
+        let level = |step: u8| {
+            let part = f64::from(step) / f64::from(LEVELS - 1);
+            (start as f64 * (last as f64 / start as f64).powf(part)).round() as i128
+        };
+        let mut levels: Vec<i128> = (0..LEVELS).map(|step| level(step).clamp(start, last)).collect();
+        (levels[0], levels[usize::from(LEVELS) - 1]) = (start, last);
+        levels.dedup();
+        self.integers(levels)
+    }
+
+    /// Integers of the range. Only its ends are the user's own tokens, so that a number that doesn't fit its
+    /// type is reported there, and once.
+    fn integers(&self, values: impl IntoIterator<Item = i128>) -> Vec<Integer> {
+        let suffix = if self.start.suffix.is_empty() { &self.end.suffix } else { &self.start.suffix };
+        let span = |value| match value {
+            _ if value == self.start.value => self.start.span,
+            _ if value == self.last => self.end.span,
+            _ => Span::mixed_site(),
+        };
+        values.into_iter().map(|value| Integer { value, suffix: suffix.clone(), span: span(value) }).collect()
     }
 }
 
@@ -177,18 +257,6 @@ fn range_start(input: ParseStream<'_>, name: &Ident) -> Result<Integer> {
         Ok(Lit::Str(text)) => Err(Error::new(text.span(), format!("write a list: `{name} = [{:?}]`", text.value()))),
         _ => Err(Error::new(input.span(), VALUES)),
     }
-}
-
-/// The values of a range. Only its ends are the user's own tokens, so that a number that doesn't fit
-/// its type is reported there, and once.
-fn spread(start: &Integer, last: i128, end: &Integer) -> Vec<Integer> {
-    let suffix = if start.suffix.is_empty() { &end.suffix } else { &start.suffix };
-    let span = |value| match value {
-        _ if value == start.value => start.span,
-        _ if value == last => end.span,
-        _ => Span::mixed_site(),
-    };
-    (start.value..=last).map(|value| Integer { value, suffix: suffix.clone(), span: span(value) }).collect()
 }
 
 impl Parse for Integer {

@@ -144,7 +144,22 @@ fn cases_are_the_combinations_in_order() {
     assert_eq!(cases("n = 1..=3"), ["1", "2", "3"]);
     assert_eq!(cases("n = -1..1"), ["-1", "0"]);
     assert_eq!(cases("n = [0xff, -0b11, 1_000u16]"), ["255", "-3", "1000"]);
-    assert_eq!(cases("n = 0..4096").len(), 4_096);
+    assert_eq!(cases("n = 1..=16").len(), 16, "all of them");
+    assert_eq!(
+        cases("n = 1..=1000").join(" "),
+        "1 68 134 201 267 334 401 467 534 600 667 734 800 867 933 1000",
+        "16 of more"
+    );
+    assert_eq!(cases("n = -5..4096").len(), 16);
+    assert_eq!(cases("n = 0..=18_446_744_073_709_551_615").last().map(String::as_str), Some("18446744073709551615"));
+    assert_eq!(
+        cases("n = log(1..=1_000_000)").join(" "),
+        "1 3 6 16 40 100 251 631 1585 3981 10000 25119 63096 158489 398107 1000000"
+    );
+    assert_eq!(cases("n = log(1..10)").join(" "), "1 2 3 4 5 6 7 8 9");
+    assert_eq!(cases("n = log(7..=7)"), ["7"]);
+    let far = cases("n = log(1..=18_446_744_073_709_551_615)");
+    assert_eq!((far.len(), far[15].as_str()), (16, "18446744073709551615"));
 }
 
 #[test]

@@ -8,8 +8,17 @@ fn empty() {}
 #[profile_job(params(n = 3..=1))]
 fn backwards() {}
 
-#[profile_job(params(n = 0..1_000_000))]
-fn too_long() {}
+#[profile_job(params(n = log(0..=1_000)))]
+fn logarithm_of_zero() {}
+
+#[profile_job(params(n = log(1, 1_000)))]
+fn no_range() {}
+
+#[profile_job(params(n = log[1, 10]))]
+fn brackets() {}
+
+#[profile_job(params(n = log(1..=10, 2)))]
+fn base() {}
 
 #[profile_job(params(n = 1..))]
 fn open() {}

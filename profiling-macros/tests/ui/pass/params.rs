@@ -31,6 +31,9 @@ fn limits(_: u16, _: u64, _: i64) {}
 #[profile_job(params(_n = 0..3))]
 fn unused() {}
 
+#[profile_job(params(a = 1..=1_000, b = log(1..=1_000), b <= a, b % 2 == 0, a > 900), args(a, b))]
+fn spread(_: u32, _: u64) {}
+
 fn labels(name: &str) -> Vec<String> {
     support::job(name).cases().map(|case| case.label()).collect()
 }
@@ -53,7 +56,9 @@ fn main() {
     );
     assert_eq!(labels("limits").len(), 2);
     assert_eq!(labels("unused"), ["_n=0", "_n=1", "_n=2"]);
-    for name in ["list_and_range", "mixed", "limits", "unused"] {
+    assert_eq!(labels("spread").len(), 19, "2, 4, 6, 10, 16, 40, 100, 158 and 398 with 933 and 1000, and 1000 with itself");
+    assert_eq!(labels("spread").last().map(String::as_str), Some("a=1000,b=1000"));
+    for name in ["list_and_range", "mixed", "limits", "unused", "spread"] {
         for (case, label) in labels(name).into_iter().enumerate() {
             support::executions(name, case, 1).remove(0).unwrap_or_else(|failure| panic!("{name}/{label}: {failure}"));
         }
