@@ -8,7 +8,7 @@ use crate::budget::Judgement;
 use crate::fingerprint::{Change, Fingerprint};
 use crate::sample::Sample;
 use crate::sampling::Sampling;
-use crate::statistics::{Percentile, Summary};
+use crate::statistics::{Model, Percentile, Summary};
 use crate::tangle::JobProfile;
 
 /// The schema that [`Profile::schema`] names.
@@ -46,6 +46,9 @@ pub struct Profile {
     /// Cases of the job that no run has measured yet; with any, the summary is no basis for advice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_cases: Vec<Params>,
+    /// How the figures grow with the parameters that are numbers and vary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Model>,
     /// Where the newest of the cases were measured.
     pub environment: Environment,
     /// What was measured. Absent where nobody took it, or where the cases were measured of different things.

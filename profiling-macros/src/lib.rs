@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// | `samples = N` | 10 | measured executions of each case, 1 or more; or `auto`, [as many as it takes](#samples--auto) |
 /// | `warmup = N` | 2 | executions of each case that run first and don't count |
 /// | `timeout = "30s"` | 300 s | the longest that one execution may take: a decimal number with a unit, `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h` |
-/// | `params(n = [1, 10], k = 1..=3, k <= n)` | none | one case per combination of the values that meets the constraints |
+/// | `params(n = [1, 10], k = 1..=3, size = log(1..=1_000_000), k <= n)` | none | one case per combination of the values that meets the constraints; a range of more than 16 integers is spread over 16, evenly or by `log` |
 /// | `setup(a = expr, mut b = expr)` | none | bindings made before each execution, in order; later ones can use earlier ones |
 /// | `args(expr, …)` | none | what the function is called with: one expression per parameter, in order |
 /// | `verify(\|output\| …)` | none | a closure with one parameter, or the path of a function, called with a reference to the output; `false`, `Err` or a panic fails the execution |

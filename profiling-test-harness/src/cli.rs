@@ -50,6 +50,8 @@ pub(crate) struct Arguments {
     pub history: Option<String>,
     /// Where the history lies, if not in the store.
     pub history_file: Option<PathBuf>,
+    /// Write the models as Rust source here.
+    pub emit_models: Option<PathBuf>,
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: Option<bool>,
@@ -250,6 +252,10 @@ fn own(command: Command) -> Command {
             option("history-file", "PATH", "Keep the history here, rather than in the target directory")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(
+            option("emit-models", "FILE", "Write how the jobs' costs grow as a Rust file of const functions")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
         .arg(option("rehearse", "LIMITS", &rehearse).value_parser(size).action(ArgAction::Append))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
@@ -417,6 +423,11 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
                        with --in-process (or PROFILING_IN_PROCESS)\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
     }
+    let emit_models = path("emit-models");
+    if in_process && emit_models.is_some() {
+        let message = "--emit-models needs profiles, of which --in-process makes none\n";
+        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+    }
     let (save_baseline, baseline) = (save_baseline?, baseline?);
     if in_process && (save_baseline.is_some() || baseline.is_some()) {
         let message = "--baseline and --save-baseline need profiles, of which --in-process makes none\n";
@@ -482,6 +493,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
             None => environment.option("history", |job| Ok(job.to_owned()))?,
         },
         history_file: path("history-file"),
+        emit_models,
         in_process,
         instructions,
         rehearse,
@@ -567,6 +579,7 @@ mod tests {
             ("PROFILING_OUT", "/x"),
             ("PROFILING_HISTORY", "sort/n=10"),
             ("PROFILING_HISTORY_FILE", "history.jsonl"),
+            ("PROFILING_EMIT_MODELS", ""),
             ("PROFILING_IN_PROCESS", "1"),
             ("RUST_TEST_NOCAPTURE", "1"),
         ];
@@ -583,6 +596,9 @@ mod tests {
         assert_eq!(parse_line("", &sizes).expect("valid").rehearse.len(), 2);
         let over = parse_line("--rehearse cpus=0.5,memory=1GiB", &sizes).expect("valid").rehearse;
         assert_eq!(over.iter().map(|size| &*size.name).collect::<Vec<_>>(), ["cpus=0.5,memory=1GiB"]);
+        assert_eq!(arguments.emit_models, None);
+        let emitted = parse_line("", &[("PROFILING_EMIT_MODELS", "m.rs")]).expect("valid").emit_models;
+        assert_eq!(emitted.as_deref(), Some(std::path::Path::new("m.rs")));
         let off = parse_line("", &[("PROFILING_IN_PROCESS", "0"), ("RUST_TEST_NOCAPTURE", "0")]).expect("valid");
         assert!(!off.in_process && !off.no_capture);
     }
@@ -631,6 +647,7 @@ mod tests {
             ("--instructions --in-process", "can't be used with --in-process"),
             ("--rehearse cpus=1,memory=1GiB --in-process", "can't be used with --in-process"),
             ("--rehearse cpus=1", "'--rehearse <LIMITS>': `memory` is missing"),
+            ("--emit-models x.rs --in-process", "--emit-models needs profiles"),
             ("--nonsense", "unexpected argument"),
         ] {
             let message = parse_line(line, &[]).expect_err("invalid").to_string();

@@ -10,6 +10,7 @@ use clap::ColorChoice;
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
+use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{History, Store, StoreError};
 use thiserror::Error;
 
@@ -26,7 +27,7 @@ use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::rehearsal::{RehearsalError, Rehearsals};
 use crate::report::progress::Progress;
-use crate::report::{CaseReport, comparison, failed_jobs, failures, history, listing, rehearsals, table};
+use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen, Selected};
 use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
@@ -63,7 +64,7 @@ pub(crate) enum SessionError {
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     #[error("can't write `{}`: {reason}", .path.display())]
-    Comparison { path: PathBuf, reason: io::Error },
+    Write { path: PathBuf, reason: io::Error },
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
 }
@@ -132,7 +133,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
         let reports = execute(&chosen, arguments, &mut in_process::run, |_| ());
-        return Ok(conclude(&chosen, &Run::of(reports), arguments, begin.elapsed()));
+        return Ok(conclude(&chosen, &Run::of(reports), &[], arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments, &jobs)?;
     let extras = Extras { valgrind, rehearsals };
@@ -140,8 +141,11 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
-    let passed = conclude(&chosen, &run, arguments, begin.elapsed());
+    let passed = conclude(&chosen, &run, shelf.models(), arguments, begin.elapsed());
     shelf.finish()?;
+    if let Some(path) = &arguments.emit_models {
+        emit_models(host, &shelf, path)?;
+    }
     if let Some(name) = &arguments.save_baseline {
         save_baseline(host, &shelf, name, &run, &jobs)?;
     }
@@ -263,7 +267,27 @@ fn write_comparison(
     let ran: Vec<&str> = reports.iter().map(|report| report.case.job.name).collect();
     let path = shelf.store().profiling_directory().join("comparison.json");
     file.complete_from(&path, host.package, &ran);
-    file.write(&path).map_err(|reason| SessionError::Comparison { path, reason })
+    file.write(&path).map_err(|reason| SessionError::Write { path, reason })
+}
+
+/// Writes the models of all stored jobs, those of earlier runs too.
+fn emit_models(host: &Host, shelf: &Shelf, path: &Path) -> Result<(), SessionError> {
+    let profiles = shelf.store().load_all()?;
+    let models = profiles.iter().map(|profile| (profile.job.as_str(), profile.models.as_slice()));
+    write_file(path, rust_source(host.package, models).as_bytes())
+        .map_err(|reason| SessionError::Write { path: path.to_owned(), reason })
+}
+
+/// Replaces a file as a whole.
+fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // As for any new file; the process's umask narrows it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 fn save_baseline(
@@ -483,10 +507,13 @@ fn announce_profiles(host: &Host, shelf: &Shelf) {
 }
 
 /// Prints the end of the report; `true` where every job passed.
-fn conclude(chosen: &Chosen, run: &Run, arguments: &Arguments, took: Duration) -> bool {
+fn conclude(chosen: &Chosen, run: &Run, models: &[(&str, Vec<Model>)], arguments: &Arguments, took: Duration) -> bool {
     let reports = &run.reports;
     if !reports.is_empty() && !arguments.quiet {
         say!("\n{}", table::render(reports, arguments.instructions()));
+        for line in models.iter().flat_map(|(job, models)| growth::lines(job, models)) {
+            say!("{line}");
+        }
     }
     if arguments.show_output {
         say!("\n{}", failures::successes(reports));

@@ -9,6 +9,7 @@ use profiling_core::fingerprint::Fingerprint;
 use profiling_core::history::HistoryEntry;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
+use profiling_core::statistics::{Model, models};
 use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
 use profiling_core::tangle::JobProfile;
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
@@ -33,6 +34,8 @@ pub(crate) struct Shelf {
     history: PathBuf,
     /// For a build with `--target`, the triple's own directory.
     also_in: Vec<PathBuf>,
+    /// The models of the jobs that were kept so far.
+    models: Vec<(&'static str, Vec<Model>)>,
     /// The first thing that went wrong; what comes after it is still tried.
     error: Option<StoreError>,
 }
@@ -58,6 +61,7 @@ impl Shelf {
             document: read_document(&manifest_dir.join("blueprint.json")),
             history,
             also_in: also_in.into_iter().collect(),
+            models: Vec::new(),
             error: None,
         })
     }
@@ -68,6 +72,11 @@ impl Shelf {
 
     pub(crate) fn directory(&self) -> PathBuf {
         self.store.directory()
+    }
+
+    /// The models of every job that was kept, in the order of the run.
+    pub(crate) fn models(&self) -> &[(&'static str, Vec<Model>)] {
+        &self.models
     }
 
     /// The places that a run writes to.
@@ -117,7 +126,7 @@ impl Shelf {
     }
 
     fn save(
-        &self,
+        &mut self,
         outcome: &JobOutcome<'_>,
         fresh: Fresh,
         environment: &Environment,
@@ -134,6 +143,7 @@ impl Shelf {
         missed.extend(targets::missed(job, &advice));
         profile.advice = Some(advice);
         self.store.save(&profile, &samples)?;
+        self.models.push((job.name, profile.models));
         self.store.append_history(&self.history, &entries)
     }
 }
@@ -222,6 +232,8 @@ fn merge(
         connection_evidence: fresh.evidence.connections,
         noise: fresh.cases.iter().filter_map(|case| case.noise.as_ref()).max_by_key(|noise| noise.grade).cloned(),
         missing_cases: missing_cases.collect(),
+        // Of stored cases, too: the samples of all of them are at hand.
+        models: models(&fresh.samples),
         cases: fresh.cases,
         environment: environment.clone(),
         fingerprint,

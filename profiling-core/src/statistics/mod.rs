@@ -6,6 +6,7 @@ pub mod comparison;
 mod distribution;
 mod growth;
 mod mean;
+mod model;
 mod noise;
 mod normal;
 mod percentile;
@@ -15,6 +16,9 @@ pub use change_points::{ChangePoint, change_points};
 #[cfg(feature = "profiling")]
 pub(crate) use distribution::Distribution;
 pub use growth::Growth;
+pub use model::{
+    Curve, Envelope, FittedTerm, HeldOut, Level, Metric, Model, Prediction, Range, Refusal, models, rust_source,
+};
 pub use percentile::{Interval, Percentile};
 pub use summary::{Figure, Intervals, Outliers, Summary};
 

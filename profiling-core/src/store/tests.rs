@@ -77,6 +77,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             breakdown: Breakdown::default(),
         }],
         missing_cases: Vec::new(),
+        models: Vec::new(),
         environment: Environment {
             profiled_at: "2026-01-02T03:04:05Z".to_owned(),
             os: "linux".to_owned(),

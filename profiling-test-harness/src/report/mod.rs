@@ -4,6 +4,7 @@ pub(crate) mod budgets;
 pub(crate) mod comparison;
 pub(crate) mod failures;
 pub(crate) mod figures;
+pub(crate) mod growth;
 pub(crate) mod history;
 pub(crate) mod listing;
 pub(crate) mod progress;

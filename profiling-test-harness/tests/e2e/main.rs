@@ -15,6 +15,7 @@ mod embedding;
 mod failures;
 mod feature_off;
 mod flags;
+mod growth;
 mod history;
 #[cfg(target_os = "linux")]
 mod instructions;

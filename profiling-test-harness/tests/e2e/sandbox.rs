@@ -117,6 +117,13 @@ impl Package {
         Self::shared("limits", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("limits"))], more)
     }
 
+    /// Jobs whose growth is known, optimised.
+    pub(crate) fn growing() -> Self {
+        let source = include_str!("../fixtures/growing.rs");
+        let more = "[profile.dev.package.growing]\nopt-level = 3\n";
+        Self::shared("growing", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("growing"))], more)
+    }
+
     /// Test binaries with jobs and allocators of their own.
     pub(crate) fn variants() -> Self {
         let sources = [

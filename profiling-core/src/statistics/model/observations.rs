@@ -1,0 +1,121 @@
+//! What a model is fitted to: one centre per level, and how sure it is.
+
+use super::ratios::unit;
+use super::{Level, Unidentifiable};
+
+/// Centres are taken to be no surer than this, whatever the samples say.
+const SUREST: f64 = 1e-3;
+/// The fewest levels that say how a figure grows: two unknowns, and something that could contradict them.
+pub(super) const FEWEST: usize = 4;
+
+/// The levels with what is known of a figure there.
+#[derive(Debug, Clone)]
+pub(super) struct Observations {
+    pub(super) levels: Vec<Vec<u64>>,
+    /// The median of the samples at each level.
+    pub(super) centres: Vec<f64>,
+    /// The largest sample at each level.
+    pub(super) worst: Vec<f64>,
+    /// The relative standard deviation of a single sample within its level.
+    pub(super) spread: f64,
+    /// The relative variance of the centres that the samples' spread explains: no fit can be better.
+    pub(super) least_variance: f64,
+}
+
+impl Observations {
+    pub(super) fn new(levels: &[Level]) -> Result<Self, Unidentifiable> {
+        let figures = levels.iter().flat_map(|level| &level.figures);
+        if levels.iter().any(|level| level.figures.is_empty()) || figures.clone().any(|f| !f.is_finite() || *f < 0.0) {
+            return Err(Unidentifiable::NoFigures);
+        }
+        if levels.len() < FEWEST {
+            return Err(Unidentifiable::TooFewLevels { levels: levels.len() });
+        }
+        let centres: Vec<f64> = levels.iter().map(|level| median(level.figures.clone())).collect();
+        let variances: Vec<(f64, f64)> = levels
+            .iter()
+            .zip(&centres)
+            .map(|(level, centre)| {
+                let off = level.figures.iter().map(|figure| (figure - centre).abs() / unit(*centre)).collect();
+                let samples = level.figures.len();
+                let variance = (standard_deviations(samples) * median(off)).powi(2);
+                (variance, variance_of_median(variance, samples))
+            })
+            .collect();
+        Ok(Self {
+            levels: levels.iter().map(|level| level.at.clone()).collect(),
+            worst: levels.iter().map(|level| level.figures.iter().copied().fold(0.0, f64::max)).collect(),
+            spread: median(variances.iter().map(|&(samples, _)| samples).collect()).sqrt(),
+            least_variance: median(variances.iter().map(|&(_, centre)| centre).collect()).max(SUREST * SUREST),
+            centres,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// The smallest and the largest level of each parameter.
+    pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
+        let parameters = self.levels.first().map_or(0, Vec::len);
+        let range = |position: usize| {
+            let values = self.levels.iter().map(|levels| levels[position]);
+            values.fold((u64::MAX, 0), |(low, high), value| (low.min(value), high.max(value)))
+        };
+        (0..parameters).map(range).collect()
+    }
+
+    /// What remains of the levels that meet a condition.
+    pub(super) fn only(&self, keep: impl Fn(&[u64]) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.len()).filter(|&at| keep(&self.levels[at])).collect();
+        let pick = |values: &[f64]| kept.iter().map(|&at| values[at]).collect();
+        Self {
+            levels: kept.iter().map(|&at| self.levels[at].clone()).collect(),
+            centres: pick(&self.centres),
+            worst: pick(&self.worst),
+            ..*self
+        }
+    }
+}
+
+/// The standard deviation of so many normally distributed values in median absolute deviations, with the
+/// correction for few of them (Croux and Rousseeuw, "Time-Efficient Algorithms for Two Highly Robust
+/// Estimators of Scale", 1992).
+fn standard_deviations(values: usize) -> f64 {
+    const FEW: [f64; 10] = [1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107];
+    1.4826 * FEW.get(values).copied().unwrap_or_else(|| values as f64 / (values as f64 - 0.8))
+}
+
+/// The variance of the median of so many normally distributed values (asymptotically π/2 times that of the
+/// mean; of one or two values, the median is the mean).
+fn variance_of_median(variance: f64, values: usize) -> f64 {
+    let efficiency = if values < 3 { 1.0 } else { std::f64::consts::FRAC_PI_2 };
+    variance * efficiency / values as f64
+}
+
+/// The middle value, or the mean of the two in the middle; of at least one value.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_few_values() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_outlier_moves_neither_centre_nor_spread() {
+        let level = |at: u64| Level { at: vec![at], figures: vec![99.0, 100.0, 101.0, 100.0, 5_000.0] };
+        let seen = Observations::new(&[level(1), level(2), level(3), level(4)]).expect("four levels");
+        assert!((seen.centres[0] - 100.0).abs() < 1e-9 && (seen.worst[0] - 5_000.0).abs() < 1e-9);
+        assert!(seen.spread < 0.02, "{seen:?}");
+        assert_eq!(seen.ranges(), [(1, 4)]);
+    }
+}
