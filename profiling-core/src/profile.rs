@@ -128,8 +128,11 @@ pub struct CaseProfile {
 /// How a case did within the limits of one size of a platform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rehearsal {
-    /// The size, as it was asked for.
+    /// What the size is called.
     pub size: String,
+    /// Which one it is, where it is a platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<OfferedSize>,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: RehearsalOutcome,
@@ -142,6 +145,17 @@ pub struct Rehearsal {
     pub period_ns: u64,
     /// What of the file system could be written to.
     pub file_system: FileSystem,
+}
+
+/// A size that a platform of the catalogue offers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfferedSize {
+    /// The platform's id.
+    pub platform: String,
+    /// Its memory in MiB.
+    pub memory_mb: u32,
+    /// Its CPUs.
+    pub vcpu: f64,
 }
 
 /// What came of a rehearsal.
@@ -157,11 +171,30 @@ pub enum RehearsalOutcome {
     },
     /// One did not.
     Failed {
-        /// Why.
+        /// What is to blame.
+        cause: RehearsalFailure,
+        /// Why, in words.
         reason: String,
         /// How many processes were killed because the memory was used up.
         out_of_memory_kills: u64,
     },
+}
+
+/// What an execution failed of in a rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RehearsalFailure {
+    /// The kernel killed it, or a process that it had started, because the memory was used up.
+    OutOfMemory,
+    /// It took longer than the platform allows.
+    TimedOut,
+    /// It wrote outside of the temporary directory.
+    WriteRefused,
+    /// It failed in another way.
+    Job,
+    /// The harness could not begin it, which says nothing about the job.
+    NotRun,
 }
 
 /// What of the file system a rehearsed job could write to.

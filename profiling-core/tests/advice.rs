@@ -5,12 +5,15 @@
 //! nothing written, unless it says otherwise. Headroom is 20%.
 
 use profiling_core::advise::{
-    Advice, Catalogue, Constraint, Options, PlatformAdvice, Reason, SizeAdvice, SizesListed, Verdict, advise,
-    not_profiled,
+    Advice, Catalogue, Constraint, Options, PlatformAdvice, Reason, RehearsedOutcome, SizeAdvice, SizesListed, Verdict,
+    advise, not_profiled,
 };
 use profiling_core::fingerprint::Change;
-use profiling_core::profile::{Params, Profile, SampleRecord};
+use profiling_core::profile::{
+    FileSystem, OfferedSize, Params, Profile, Rehearsal, RehearsalFailure, RehearsalOutcome, SampleRecord,
+};
 use profiling_core::sample::Sample;
+use profiling_core::statistics::Summary;
 
 use Verdict::{Compatible, Incompatible, Tight, Unknown};
 
@@ -309,6 +312,116 @@ fn without_figures_nothing_is_known() {
     assert!(lambda.reasons[1].text.starts_with("memory was not measured"), "{}", lambda.reasons[1].text);
     assert!(lambda.sizes.is_empty() && lambda.cheapest.is_none());
     assert_eq!(advice.vm, None);
+}
+
+/// A profile whose only case was rehearsed in these sizes of platforms.
+fn rehearsed(mut profile: Profile, outcomes: Vec<(&str, u32, RehearsalOutcome)>) -> Profile {
+    let rehearsal = |(platform, memory_mb, outcome): (&str, u32, RehearsalOutcome)| {
+        let size = Catalogue::builtin().platform(platform).expect("there").size(memory_mb, None).expect("offered");
+        Rehearsal {
+            size: format!("{platform}@{memory_mb}"),
+            offered: Some(OfferedSize { platform: platform.to_owned(), memory_mb, vcpu: size.vcpu }),
+            outcome,
+            predicted_p50_ns: Some(200_000_000),
+            period_ns: 20_000_000,
+            file_system: FileSystem::ReadOnly,
+        }
+    };
+    profile.cases[0].rehearsals = outcomes.into_iter().map(rehearsal).collect();
+    profile
+}
+
+fn failed(cause: RehearsalFailure) -> RehearsalOutcome {
+    let out_of_memory_kills = u64::from(cause == RehearsalFailure::OutOfMemory);
+    RehearsalOutcome::Failed { cause, reason: "in execution 0: it was so".to_owned(), out_of_memory_kills }
+}
+
+/// In so many milliseconds.
+fn passed(ms: u64) -> RehearsalOutcome {
+    RehearsalOutcome::Passed { wall_ns: Summary::of(&[ms * 1_000_000]).expect("one") }
+}
+
+/// 40 MiB were measured, but it was killed at 128 MB: 153.6 are the least with headroom.
+#[test]
+fn a_size_that_killed_is_no_recommendation_anywhere() {
+    let cheapest = |advice: &Advice, platform| on(advice, platform).cheapest.as_ref().map(|size| size.memory_mb);
+    assert_eq!(cheapest(&plain(&profile!("hash")), "aws-lambda"), Some(128));
+    let killed = ("aws-lambda", 128, failed(RehearsalFailure::OutOfMemory));
+    let advice = plain(&rehearsed(profile!("hash"), vec![killed]));
+    let lambda = on(&advice, "aws-lambda");
+    assert_eq!((lambda.verdict, cheapest(&advice, "aws-lambda")), (Compatible, Some(154)));
+    assert_eq!(size(&advice, "aws-lambda", 128, 128.0 / 1769.0).verdict, Incompatible);
+    assert_eq!(cheapest(&advice, "digitalocean-functions"), Some(256), "which offers 128 MB, too");
+    let [of_128] = &lambda.rehearsed[..] else { panic!("{:?}", lambda.rehearsed) };
+    assert_eq!((of_128.memory_mb, of_128.measured_p50_ms), (128, None));
+    assert_eq!(serde_json::to_value(of_128).expect("JSON")["outcome"], "failed");
+    assert!(on(&advice, "digitalocean-functions").rehearsed.is_empty());
+
+    let killed = ("aws-lambda", 10_240, failed(RehearsalFailure::OutOfMemory));
+    let advice = plain(&rehearsed(profile!("hash"), vec![killed]));
+    assert_eq!((on(&advice, "aws-lambda").verdict, cheapest(&advice, "aws-lambda")), (Incompatible, None));
+    let reason = reason(&advice, "aws-lambda", Constraint::Rehearsal);
+    assert_eq!((reason.verdict, &*reason.text), (Incompatible, "out of memory when rehearsed at 10240 MB"));
+}
+
+#[test]
+fn a_failed_rehearsal_overturns_sizes() {
+    let advised = |cause| {
+        let advice = plain(&rehearsed(profile!("hash"), vec![("aws-lambda", 256, failed(cause))]));
+        let of = |platform| {
+            let of = on(&advice, platform);
+            (of.verdict, of.cheapest.as_ref().map(|size| size.memory_mb))
+        };
+        (of("aws-lambda"), of("azure-functions-flex"))
+    };
+    let elsewhere = advised(RehearsalFailure::NotRun).1;
+    assert_eq!(advised(RehearsalFailure::TimedOut), ((Compatible, Some(257)), elsewhere));
+    assert_eq!(advised(RehearsalFailure::Job), ((Compatible, Some(257)), elsewhere));
+    assert_eq!(advised(RehearsalFailure::WriteRefused), ((Incompatible, None), elsewhere), "so it is in every size");
+    assert_eq!(advised(RehearsalFailure::NotRun), ((Compatible, Some(128)), elsewhere), "which says nothing");
+
+    // Where files lie in memory, they can be written to.
+    let refused = ("gcp-cloud-run", 512, failed(RehearsalFailure::WriteRefused));
+    assert_eq!(on(&plain(&rehearsed(profile!("hash"), vec![refused])), "gcp-cloud-run").verdict, Compatible);
+}
+
+#[test]
+fn a_passed_rehearsal_tells_what_was_not_measured() {
+    let mut profile = profile!("hash");
+    let figures = &mut profile.cases[0].figures;
+    (figures.peak_rss_bytes, figures.peak_file_descriptors, figures.peak_threads) = (None, None, None);
+    figures.written_bytes = None;
+    assert_eq!(on(&plain(&profile), "aws-lambda").verdict, Unknown);
+
+    let advice = plain(&rehearsed(profile, vec![("aws-lambda", 512, passed(800))]));
+    let lambda = on(&advice, "aws-lambda");
+    assert_eq!(lambda.verdict, Compatible, "{:?}", lambda.reasons);
+    // It needs 512 MB at most, and 614.4 with headroom.
+    assert_eq!(lambda.cheapest.as_ref().map(|size| size.memory_mb), Some(615));
+    let in_512 = size(&advice, "aws-lambda", 512, 512.0 / 1769.0);
+    assert_eq!(in_512.verdict, Tight);
+    near(in_512.bound_ms, 1.5 * 800.0);
+    near(in_512.predicted_ms, 200.0 * 1769.0 / 512.0);
+    assert_eq!(lambda.rehearsed[0].outcome, RehearsedOutcome::Passed);
+    assert_eq!((lambda.rehearsed[0].measured_p50_ms, lambda.rehearsed[0].predicted_p50_ms), (Some(800.0), Some(200.0)));
+    // Of descriptors and threads, what is enough on one platform tells nothing of others.
+    assert_eq!(on(&advice, "azure-functions-consumption").verdict, Unknown);
+}
+
+/// A peak that was seen is one, whatever came of a rehearsal.
+#[test]
+fn a_passed_rehearsal_takes_no_peak_back() {
+    let advice = plain(&rehearsed(profile!("memory"), vec![("aws-lambda", 512, passed(1))]));
+    assert_eq!(size(&advice, "aws-lambda", 512, 512.0 / 1769.0).verdict, Incompatible);
+    assert_eq!(on(&advice, "aws-lambda").verdict, Tight);
+}
+
+/// What was measured within the limits goes before what was predicted: 700 s · 1.5 is above 900.
+#[test]
+fn a_rehearsed_duration_goes_before_a_predicted_one() {
+    let advice = plain(&rehearsed(profile!("hash"), vec![("aws-lambda", 128, passed(700_000))]));
+    assert_eq!(size(&advice, "aws-lambda", 128, 128.0 / 1769.0).verdict, Incompatible);
+    assert_eq!(on(&advice, "aws-lambda").cheapest.as_ref().map(|size| size.memory_mb), Some(129));
 }
 
 /// Executions of 20 ms of CPU and 10 to 389 ms of waiting.

@@ -12,7 +12,7 @@ use profiling_core::sampling::Samples;
 use crate::auto;
 use crate::baseline::Name;
 use crate::config::Configuration;
-use crate::rehearsal::{GRAMMAR, Size};
+use crate::rehearsal::{GRAMMAR, Wanted};
 
 /// What the user asked for.
 #[expect(clippy::struct_excessive_bools, reason = "libtest's flags are independent of each other")]
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     /// Count the instructions of an execution, too.
     pub instructions: Option<bool>,
     /// The sizes in whose limits to run each case once more.
-    pub rehearse: Vec<Size>,
+    pub rehearse: Vec<Wanted>,
     /// What holds where neither these, nor a job's attribute, say.
     pub defaults: Configuration,
 }
@@ -257,7 +257,7 @@ fn own(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
-        .arg(option("rehearse", "LIMITS", &rehearse).value_parser(size).action(ArgAction::Append))
+        .arg(option("rehearse", "SIZE", &rehearse).value_parser(size).action(ArgAction::Append))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
@@ -340,12 +340,12 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|&samples| samples > 0).ok_or_else(|| format!("not a whole number from 1 to {}", u32::MAX))
 }
 
-fn size(text: &str) -> Result<Size, String> {
+fn size(text: &str) -> Result<Wanted, String> {
     text.parse()
 }
 
 /// Several, with blanks between them.
-fn sizes(text: &str) -> Result<Vec<Size>, String> {
+fn sizes(text: &str) -> Result<Vec<Wanted>, String> {
     text.split_whitespace().map(size).collect()
 }
 
@@ -433,7 +433,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         let message = "--baseline and --save-baseline need profiles, of which --in-process makes none\n";
         return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
     }
-    let rehearse: Vec<Size> = match matches.get_many("rehearse") {
+    let rehearse: Vec<Wanted> = match matches.get_many("rehearse") {
         Some(sizes) => sizes.cloned().collect(),
         None => environment.option("rehearse", sizes)?.unwrap_or_default(),
     };
@@ -592,10 +592,10 @@ mod tests {
         assert!(arguments.in_process && arguments.no_capture);
         assert!(!arguments.instructions());
         assert!(parse_line("", &[("PROFILING_INSTRUCTIONS", "1")]).expect("valid").instructions());
-        let sizes = [("PROFILING_REHEARSE", "cpus=1,memory=1GiB  cpus=2,memory=2GiB")];
+        let sizes = [("PROFILING_REHEARSE", "cpus=1,memory=1GiB  aws-lambda@512")];
         assert_eq!(parse_line("", &sizes).expect("valid").rehearse.len(), 2);
-        let over = parse_line("--rehearse cpus=0.5,memory=1GiB", &sizes).expect("valid").rehearse;
-        assert_eq!(over.iter().map(|size| &*size.name).collect::<Vec<_>>(), ["cpus=0.5,memory=1GiB"]);
+        let over: Vec<Wanted> = parse_line("--rehearse cpus=0.5,memory=1GiB", &sizes).expect("valid").rehearse;
+        assert_eq!(over, ["cpus=0.5,memory=1GiB".parse().expect("valid")]);
         assert_eq!(arguments.emit_models, None);
         let emitted = parse_line("", &[("PROFILING_EMIT_MODELS", "m.rs")]).expect("valid").emit_models;
         assert_eq!(emitted.as_deref(), Some(std::path::Path::new("m.rs")));
@@ -646,7 +646,7 @@ mod tests {
             ("--ignored --include-ignored", "cannot be used with"),
             ("--instructions --in-process", "can't be used with --in-process"),
             ("--rehearse cpus=1,memory=1GiB --in-process", "can't be used with --in-process"),
-            ("--rehearse cpus=1", "'--rehearse <LIMITS>': `memory` is missing"),
+            ("--rehearse cpus=1", "'--rehearse <SIZE>': `memory` is missing"),
             ("--emit-models x.rs --in-process", "--emit-models needs profiles"),
             ("--nonsense", "unexpected argument"),
         ] {

@@ -1,5 +1,6 @@
 //! The supervisor's course: discover, choose, run case after case, store, report.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,9 +8,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
+use profiling_core::advise::Catalogue;
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
+use profiling_core::sample::Sample;
 use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{History, Store, StoreError};
 use thiserror::Error;
@@ -25,7 +28,7 @@ use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
-use crate::rehearsal::{RehearsalError, Rehearsals};
+use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen, Selected};
@@ -125,14 +128,11 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     }
     targets::check(&jobs)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
-    let rehearsals = match &*arguments.rehearse {
-        [] => None,
-        sizes => Some(Rehearsals::prepare(sizes.to_vec())?),
-    };
+    let rehearsals = Rehearsals::prepare(&arguments.rehearse, Catalogue::builtin())?;
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
-        let reports = execute(&chosen, arguments, &mut in_process::run, |_| ());
+        let reports = execute(&chosen, arguments, &mut in_process::run, |_, _, _| ());
         return Ok(conclude(&chosen, &Run::of(reports), &[], arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments, &jobs)?;
@@ -211,20 +211,35 @@ fn measure(
 ) -> Result<Run, SessionError> {
     let baselines = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| baselines.load(name)).transpose()?;
-    let mut supervisor = Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?;
+    let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
+    let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?);
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
-    let mut run =
-        |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| supervisor.run(plan, next, progress);
+    let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
+        supervisor.borrow_mut().run(plan, next, progress)
+    };
     let (mut samples, mut missed) = (Vec::new(), Vec::new());
-    let mut reports = execute(chosen, arguments, &mut run, |outcome| {
+    let mut reports = execute(chosen, arguments, &mut run, |selected, runs, progress| {
+        if let Some((sizes, all_chosen)) = &sizes {
+            let mut rehearse = |report: &CaseReport, size: &Size, samples: &[Sample]| {
+                let plan = plan(report.case, arguments);
+                progress.rehearse(&plan, &size.name);
+                supervisor.borrow_mut().rehearse(&plan, size, samples)
+            };
+            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &environment);
+            Program { catalogue: Catalogue::builtin(), rehearse: &mut rehearse, advise: &advise }.run(
+                runs,
+                sizes,
+                *all_chosen,
+            );
+        }
         if baseline.is_some() {
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
                 measured.as_ref().map(|measured| measured.samples.clone()).unwrap_or_default()
             };
-            samples.extend(outcome.runs.iter().map(measured));
+            samples.extend(runs.iter().map(measured));
         }
-        missed.extend(shelf.keep(outcome, &environment));
+        missed.extend(shelf.keep(&JobOutcome { selected, runs }, &environment));
     });
     let compared = match baseline {
         None => None,
@@ -238,7 +253,7 @@ fn measure(
             let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
             let progress = Progress::new(plans.len(), arguments.quiet);
             let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
-            let compared = against.compare(&mut supervisor, &mut reports, &plans, &samples, &mut look)?;
+            let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look)?;
             progress.finish();
             write_comparison(host, shelf, &compared, &baseline, &reports)?;
             Some((compared, baseline))
@@ -373,7 +388,7 @@ fn execute(
     chosen: &Chosen,
     arguments: &Arguments,
     run: RunCase<'_>,
-    mut keep: impl FnMut(&JobOutcome<'_>),
+    mut keep: impl FnMut(&Selected, &mut [(CaseReport, Option<Measured>)], &Progress),
 ) -> Vec<CaseReport> {
     let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
     let plans: Vec<CasePlan> = all.map(|&case| plan(case, arguments)).collect();
@@ -397,7 +412,7 @@ fn execute(
             progress.end(&report);
             runs.push((report, measured));
         }
-        keep(&JobOutcome { selected, runs: &runs });
+        keep(selected, &mut runs, &progress);
         let failed = runs.iter().any(|(report, _)| report.failed());
         reports.extend(runs.into_iter().map(|(report, _)| report));
         if failed && arguments.fail_fast {

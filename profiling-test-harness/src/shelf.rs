@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use profiling_core::advise::{Catalogue, Options, advise};
+use profiling_core::advise::{Advice, Catalogue, Options, advise};
 use profiling_core::evidence::Evidence;
 use profiling_core::fingerprint::Fingerprint;
 use profiling_core::history::HistoryEntry;
@@ -135,16 +135,32 @@ impl Shelf {
         let job = outcome.selected.job;
         let entry = |case| HistoryEntry::of(job.name, case, environment);
         let entries: Vec<HistoryEntry> = fresh.cases.iter().map(entry).collect();
+        let (profile, samples) = self.advised(job, fresh, environment)?;
+        missed.extend(profile.advice.iter().flat_map(|advice| targets::missed(job, advice)));
+        self.store.save(&profile, &samples)?;
+        self.models.push((job.name, profile.models));
+        self.store.append_history(&self.history, &entries)
+    }
+
+    /// What would be stored as advice for a job now; `None` where there is nothing to store.
+    pub(crate) fn advice(&self, outcome: &JobOutcome<'_>, environment: &Environment) -> Option<Advice> {
+        // What is wrong with the store is said when it is written to.
+        self.advised(outcome.selected.job, Fresh::of(outcome)?, environment).ok()?.0.advice
+    }
+
+    /// The profile of a job with its advice, and its samples.
+    fn advised(
+        &self,
+        job: &'static JobDescriptor,
+        fresh: Fresh,
+        environment: &Environment,
+    ) -> Result<StoredJob, StoreError> {
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
         let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
-        let advice = advise(&profile, &samples, Catalogue::builtin(), &Options::default());
-        missed.extend(targets::missed(job, &advice));
-        profile.advice = Some(advice);
-        self.store.save(&profile, &samples)?;
-        self.models.push((job.name, profile.models));
-        self.store.append_history(&self.history, &entries)
+        profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
+        Ok((profile, samples))
     }
 }
 

@@ -51,6 +51,9 @@ const TEMPORARY_DIRECTORY: [&str; 2] = ["TMP", "TEMP"];
 /// How long to wait for the pipe of an exiting worker to close before looking at the worker itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What the failure of an execution that took too long begins with.
+const TIMED_OUT: &str = "timed out";
+
 /// How a case is to be run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CasePlan {
@@ -346,16 +349,6 @@ impl Supervisor {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
             }
-        }
-        if !plan.again
-            && let Some(mut rehearsals) = self.extras.rehearsals.take()
-        {
-            if let Ok(measured) = &mut whole.result {
-                let sizes = rehearsals.sizes.clone();
-                let rehearsed = sizes.iter().map(|size| self.rehearse(&mut rehearsals, plan, size, &measured.samples));
-                measured.circumstances.rehearsals = rehearsed.collect();
-            }
-            self.extras.rehearsals = Some(rehearsals);
         }
         Ok(whole)
     }
@@ -708,7 +701,7 @@ impl Conversation {
         // A blocking call returns `Ok` however late it is.
         if u128::from(wall_ns) > self.plan.timeout.as_nanos() {
             let took = humantime::format_duration(Duration::from_nanos(wall_ns));
-            self.fail(format!("timed out: took {took}, more than {}", self.timeout()));
+            self.fail(format!("{TIMED_OUT}: took {took}, more than {}", self.timeout()));
         }
         if let Some(reason) = self.watch.exceeded() {
             self.fail(reason);
@@ -840,7 +833,7 @@ impl Conversation {
             (Ending::Late, None) if self.startup.is_none() => {
                 Some("its worker was not ready in time and was killed".to_owned())
             }
-            (Ending::Late, None) => Some(format!("timed out: not finished after {}, killed", self.timeout())),
+            (Ending::Late, None) => Some(format!("{TIMED_OUT}: not finished after {}, killed", self.timeout())),
             (_, Some(status)) => Some(self.describe(status)),
             (Ending::Silent, None) => Some("its worker closed the pipe to the harness".to_owned()),
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::profile::OfferedSize;
+
 /// Where a job can run, on what size, at what cost, and what to expect of it there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
@@ -71,6 +73,40 @@ pub struct PlatformAdvice {
     pub balanced: Option<SizeAdvice>,
     /// Sizes by memory, whether the job fits them or not.
     pub sizes: Vec<SizeAdvice>,
+    /// The sizes that the job was rehearsed in, by memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsed: Vec<RehearsedSize>,
+}
+
+/// How a job did within the limits of a size, all cases that were rehearsed in it together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RehearsedSize {
+    /// Its memory in MiB.
+    pub memory_mb: u32,
+    /// Its CPUs.
+    pub vcpu: f64,
+    /// The worst of all cases.
+    #[serde(flatten)]
+    pub outcome: RehearsedOutcome,
+    /// The median duration of the slowest case within the limits, in milliseconds; absent where none passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_p50_ms: Option<f64>,
+    /// What was predicted of that, in milliseconds; absent where CPU time was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_p50_ms: Option<f64>,
+}
+
+/// What came of a job in a size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum RehearsedOutcome {
+    /// All executions ended well.
+    Passed,
+    /// One did not.
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// One size of a platform.
@@ -159,6 +195,8 @@ pub enum Constraint {
     FileDescriptors,
     /// Threads and processes.
     Threads,
+    /// It failed within the limits of a size.
+    Rehearsal,
 }
 
 /// Virtual machines for a stream of executions.
@@ -291,6 +329,23 @@ impl Advice {
             platform.reasons.push(reason);
             platform.reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
         }
+    }
+
+    /// The sizes that it recommends: the cheapest, fastest and balanced one of each platform that can run the
+    /// job.
+    #[must_use]
+    pub fn chosen_sizes(&self) -> Vec<OfferedSize> {
+        let mut chosen: Vec<OfferedSize> = Vec::new();
+        for platform in self.platforms.iter().filter(|platform| platform.verdict <= Verdict::Tight) {
+            for size in [&platform.cheapest, &platform.fastest, &platform.balanced].into_iter().flatten() {
+                let size =
+                    OfferedSize { platform: platform.platform.clone(), memory_mb: size.memory_mb, vcpu: size.vcpu };
+                if !chosen.contains(&size) {
+                    chosen.push(size);
+                }
+            }
+        }
+        chosen
     }
 
     /// What is said of one platform.

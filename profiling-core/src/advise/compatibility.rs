@@ -4,6 +4,7 @@ use super::advice::{Constraint, Reason, Verdict};
 use super::catalogue::{Limits, Platform, Size};
 use super::demand::{Bounds, CaseDemand};
 use super::options::Options;
+use super::rehearsal;
 use crate::profile::Profile;
 
 /// Fewer tell nothing about the tail.
@@ -64,8 +65,13 @@ pub(super) fn of_platform(platform: &Platform, cases: &[CaseDemand], options: &O
         reasons.push(Reason::plain(Constraint::Architecture, Verdict::Unknown, text));
     }
     let mut check = |constraint, limit: Option<u64>, unit, headroom, figure: &dyn Fn(&CaseDemand) -> Bounds| {
-        let Some(limit) = limit else { return };
-        let limit = Limit { constraint, most: limit as f64, unit, headroom };
+        let Some(most) = limit else { return };
+        let limit = Limit { constraint, most: most as f64, unit, headroom };
+        // What counts things is kept in rehearsals.
+        let figure = |case: &CaseDemand| match unit {
+            Unit::Count => figure(case).at_most(rehearsal::enough(platform, case, most)),
+            _ => figure(case),
+        };
         reasons.extend(worst(cases, |case| limit.judge(figure(case), &case.label)));
     };
     check(Constraint::CpuTime, limits.cpu_time_s, Unit::Seconds, options.headroom, &cpu_seconds);
@@ -119,13 +125,17 @@ fn directions(name: &str) -> (bool, bool) {
 /// Whether duration, memory and disk of a job fit one size.
 pub(super) fn of_size(platform: &Platform, size: &Size, cases: &[CaseDemand], options: &Options) -> Vec<Reason> {
     let judge = |limit: Limit| worst(cases, |case| limit.judge(size_figure(&limit, platform, size, case), &case.label));
-    size_limits(platform, size, options).filter_map(judge).collect()
+    size_limits(platform, size, options)
+        .filter_map(judge)
+        .chain(rehearsal::judge(platform, size, cases, options))
+        .collect()
 }
 
 /// The worst verdict of [`of_size`], in no words.
 pub(super) fn verdict_of_size(platform: &Platform, size: &Size, cases: &[CaseDemand], options: &Options) -> Verdict {
     let of = |limit: Limit| cases.iter().map(move |case| limit.verdict(size_figure(&limit, platform, size, case)));
-    size_limits(platform, size, options).flat_map(of).max().unwrap_or(Verdict::Compatible)
+    let rehearsed = rehearsal::judge(platform, size, cases, options).map(|reason| reason.verdict);
+    size_limits(platform, size, options).flat_map(of).chain(rehearsed).max().unwrap_or(Verdict::Compatible)
 }
 
 /// The limits that a size has.
@@ -147,19 +157,26 @@ fn size_limits(platform: &Platform, size: &Size, options: &Options) -> impl Iter
 /// What is held against a limit of a size.
 fn size_figure(limit: &Limit, platform: &Platform, size: &Size, case: &CaseDemand) -> Bounds {
     match limit.constraint {
-        Constraint::Duration => seconds(case, size.vcpu),
-        Constraint::TemporaryDisk => case.written_bytes,
+        Constraint::Duration => seconds(platform, size, case),
+        Constraint::TemporaryDisk => case.written_bytes.at_most(rehearsal::enough_disk(platform, case)),
         _ => memory(platform, case),
     }
 }
 
 /// How long an execution takes with its cold start.
-fn seconds(case: &CaseDemand, vcpu: f64) -> Bounds {
-    match (case.bound_ns(vcpu), case.cold_start_ns(vcpu)) {
+fn seconds(platform: &Platform, size: &Size, case: &CaseDemand) -> Bounds {
+    match (bound_ns(platform, size, case), case.cold_start_ns(size.vcpu)) {
         (Some(bound), Some(cold)) => Bounds { low: (bound + cold) / 1e9, high: Some((bound + cold) / 1e9) },
         (Some(bound), None) => Bounds { low: bound / 1e9, high: None },
         (None, _) => Bounds { low: case.longest_ns / 1e9, high: None },
     }
+}
+
+/// What durations are held against limits as, in nanoseconds: 1.5 × the longest of a rehearsal in this size, or
+/// what is predicted where there was none.
+pub(super) fn bound_ns(platform: &Platform, size: &Size, case: &CaseDemand) -> Option<f64> {
+    let rehearsed = rehearsal::wall_ns(platform, size, case).map(|wall_ns| 1.5 * wall_ns.max as f64);
+    rehearsed.or_else(|| case.bound_ns(size.vcpu))
 }
 
 /// Where files lie in memory, what is written to them counts.
@@ -252,7 +269,8 @@ fn name(constraint: Constraint) -> &'static str {
         | Constraint::Samples
         | Constraint::State
         | Constraint::PersistentConnections
-        | Constraint::Architecture => "the job",
+        | Constraint::Architecture
+        | Constraint::Rehearsal => "the job",
     }
 }
 

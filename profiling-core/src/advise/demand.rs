@@ -1,7 +1,8 @@
 //! What a job asks for, read from its profile once.
 
-use super::rank;
-use crate::profile::{CaseProfile, Grade, Params, Profile, SampleRecord};
+use super::{rank, rehearsal};
+use crate::profile::{CaseProfile, Grade, Params, Profile, Rehearsal, SampleRecord};
+use crate::sample::Sample;
 use crate::statistics::Summary;
 
 /// What one case asks for.
@@ -26,6 +27,8 @@ pub(super) struct CaseDemand {
     pub(super) threads: Bounds,
     /// The largest of each name.
     pub(super) payloads: Vec<(String, f64)>,
+    /// What came of it within the limits of sizes.
+    pub(super) rehearsals: Vec<Rehearsal>,
 }
 
 /// Between what a figure of the job lies.
@@ -37,11 +40,40 @@ pub(super) struct Bounds {
     pub(super) high: Option<f64>,
 }
 
-/// One execution: how long it took, and how much of that the CPUs worked.
+/// One execution: how long it took, how much of that the CPUs worked, and how long its threads waited for a
+/// CPU that others had.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "units are in the names")]
 pub(super) struct Work {
     pub(super) wall_ns: f64,
     pub(super) cpu_ns: f64,
+    pub(super) delay_ns: f64,
+}
+
+/// How long the median execution would take with so many CPUs, in nanoseconds: CPU time ÷ CPUs + waiting.
+/// `None` where there are no samples, or CPU time was not measured.
+///
+/// No execution uses more CPUs at once than it would have when it was measured, or one. Waiting for a CPU that
+/// others had is left out.
+///
+/// ```
+/// use profiling_core::advise::predicted_p50_ns;
+/// use profiling_core::sample::Sample;
+///
+/// let half_waiting = Sample { wall_ns: 100_000_000, cpu_ns: Some(50_000_000), ..Sample::default() };
+/// assert_eq!(predicted_p50_ns(&[half_waiting], 0.25), Some(250_000_000));
+/// ```
+#[must_use]
+pub fn predicted_p50_ns(samples: &[Sample], vcpu: f64) -> Option<u64> {
+    let durations = samples.iter().map(|sample| Some(Work::of(sample)?.duration_ns(vcpu)));
+    let mut durations = durations.collect::<Option<Vec<f64>>>()?;
+    durations.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds are whole and positive")]
+    median(&durations).map(|median| median.round() as u64)
+}
+
+fn median(ascending: &[f64]) -> Option<f64> {
+    ascending.get(ascending.len().div_ceil(2).saturating_sub(1)).copied()
 }
 
 impl Bounds {
@@ -55,6 +87,16 @@ impl Bounds {
 
     const UNKNOWN: Self = Self { low: 0.0, high: None };
 
+    /// What is known of it where it can't be more than this, unless it was seen to be.
+    pub(super) fn at_most(self, most: Option<f64>) -> Self {
+        match most {
+            Some(most) if self.low <= most => {
+                Self { high: Some(self.high.map_or(most, |high| high.min(most))), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// With more of which only the most is known.
     pub(super) fn plus_at_most(self, more: Self) -> Self {
         Self { low: self.low, high: self.high.zip(more.high).map(|(own, more)| own + more) }
@@ -62,13 +104,23 @@ impl Bounds {
 }
 
 impl Work {
+    fn of(sample: &Sample) -> Option<Self> {
+        Some(Self {
+            wall_ns: sample.wall_ns as f64,
+            cpu_ns: sample.cpu_ns? as f64,
+            delay_ns: sample.run_queue_delay_ns.unwrap_or(0) as f64,
+        })
+    }
+
     /// How long it takes with so many CPUs, in nanoseconds: CPU time ÷ CPUs + waiting.
     ///
-    /// It uses no more CPUs at once than it did when it was measured: on average, CPU time ÷ wall-clock time,
-    /// or one. With more CPUs than that, it takes as long as measured.
+    /// It uses no more CPUs at once than there were threads that had one or waited for one: on average,
+    /// (CPU time + delay) ÷ wall-clock time, or one. Of a job that nobody delayed, with more CPUs than that, it
+    /// takes as long as measured.
     pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
-        let parallelism = if self.wall_ns > 0.0 { (self.cpu_ns / self.wall_ns).max(1.0) } else { 1.0 };
-        let waiting = (self.wall_ns - self.cpu_ns).max(0.0);
+        let busy = self.cpu_ns + self.delay_ns;
+        let parallelism = if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 };
+        let waiting = (self.wall_ns - busy).max(0.0);
         self.cpu_ns / vcpu.min(parallelism) + waiting
     }
 }
@@ -82,12 +134,9 @@ impl CaseDemand {
     fn of(case: &CaseProfile, samples: &[SampleRecord]) -> Self {
         let own: Vec<&SampleRecord> = samples.iter().filter(|sample| sample.params == case.params).collect();
         let is_sampled = !own.is_empty();
-        let of_sample = |record: &&SampleRecord| {
-            Some(Work { wall_ns: record.figures.wall_ns as f64, cpu_ns: record.figures.cpu_ns? as f64 })
-        };
         let work = match case.figures.cpu_ns {
             Some(cpu) if !is_sampled => Some(summarised(&case.wall_ns, &cpu)),
-            _ => own.iter().map(of_sample).collect::<Option<Vec<_>>>().filter(|_| is_sampled),
+            _ => own.iter().map(|record| Work::of(&record.figures)).collect::<Option<Vec<_>>>().filter(|_| is_sampled),
         };
         let rss = case.figures.peak_rss_bytes.map(|peak| peak.max);
         let heap = case.figures.peak_heap_bytes.map_or(0, |peak| peak.max);
@@ -105,7 +154,7 @@ impl CaseDemand {
             memory_bytes: match rss.max(tree) {
                 Some(peak) => Bounds::exactly(peak),
                 // The heap is not all.
-                None => Bounds { low: heap as f64, high: None },
+                None => Bounds { low: heap as f64, high: None }.at_most(rehearsal::enough_memory(&case.rehearsals)),
             },
             written_bytes: Bounds {
                 low: case.figures.device_written_bytes.map_or(0.0, |written| written.max as f64),
@@ -119,6 +168,7 @@ impl CaseDemand {
                 .iter()
                 .map(|payload| (payload.name.clone(), payload.bytes.max as f64))
                 .collect(),
+            rehearsals: case.rehearsals.clone(),
         }
     }
 
@@ -131,8 +181,7 @@ impl CaseDemand {
 
     /// The median, in nanoseconds.
     pub(super) fn median_ns(&self, vcpu: f64) -> Option<f64> {
-        let durations = self.durations_ns(vcpu)?;
-        durations.get(durations.len().div_ceil(2).saturating_sub(1)).copied()
+        median(&self.durations_ns(vcpu)?)
     }
 
     /// What durations are held against limits as, in nanoseconds: the upper end of p99's interval where the
@@ -168,7 +217,7 @@ impl CaseDemand {
 /// down to the next, and the longest is the one with the most CPU time.
 fn summarised(wall: &Summary, cpu: &Summary) -> Vec<Work> {
     let at = |count: usize, wall: u64, cpu: u64| {
-        std::iter::repeat_n(Work { wall_ns: wall as f64, cpu_ns: cpu as f64 }, count)
+        std::iter::repeat_n(Work { wall_ns: wall as f64, cpu_ns: cpu as f64, delay_ns: 0.0 }, count)
     };
     at(50, wall.p50, cpu.p50)
         .chain(at(40, wall.p90, cpu.p90))
@@ -193,7 +242,7 @@ mod tests {
     use super::*;
 
     fn ms(wall: f64, cpu: f64) -> Work {
-        Work { wall_ns: wall * 1e6, cpu_ns: cpu * 1e6 }
+        Work { wall_ns: wall * 1e6, cpu_ns: cpu * 1e6, delay_ns: 0.0 }
     }
 
     #[test]
@@ -217,15 +266,40 @@ mod tests {
         near(ms(0.0, 1.0), 0.5, 2.0);
     }
 
+    #[test]
+    fn others_had_the_cpu() {
+        let predicted = |wall, cpu, delay: f64, vcpu| {
+            let work = Work { delay_ns: delay * 1e6, ..ms(wall, cpu) };
+            (work.duration_ns(vcpu) / 1e6).round()
+        };
+        assert_eq!(predicted(160.0, 50.0, 60.0, 0.25).to_bits(), 250.0_f64.to_bits(), "50 are waiting");
+        assert_eq!(predicted(300.0, 100.0, 200.0, 1.0).to_bits(), 100.0_f64.to_bits(), "none are");
+        // Two threads of 60 ms, each of which had to wait 30 ms: with four CPUs, 60 ms all the same.
+        assert_eq!(predicted(90.0, 120.0, 60.0, 4.0).to_bits(), 60.0_f64.to_bits());
+        assert_eq!(predicted(90.0, 120.0, 60.0, 1.0).to_bits(), 120.0_f64.to_bits());
+    }
+
+    #[test]
+    fn the_median_of_samples_is_predicted() {
+        let sample = |wall_ns, cpu_ns| Sample { wall_ns, cpu_ns, ..Sample::default() };
+        assert_eq!(predicted_p50_ns(&[sample(100, Some(100))], 0.25), Some(400));
+        let three = [sample(10, Some(10)), sample(30, Some(10)), sample(50, Some(10))];
+        assert_eq!(predicted_p50_ns(&three, 0.5), Some(40));
+        assert_eq!(predicted_p50_ns(&[sample(100, None)], 1.0), None, "not measured");
+        assert_eq!(predicted_p50_ns(&[], 1.0), None);
+    }
+
     proptest! {
         #[test]
         fn more_cpus_never_take_longer(
-            wall in 0.0..1e12, cpu in 0.0..1e13, vcpu in 0.01..16.0, more in 0.0..16.0,
+            wall in 0.0..1e12, cpu in 0.0..1e13, delay in 0.0..1e12, vcpu in 0.01..16.0, more in 0.0..16.0,
         ) {
-            let work = Work { wall_ns: wall, cpu_ns: cpu };
+            let work = Work { wall_ns: wall, cpu_ns: cpu, delay_ns: delay };
             let slow = work.duration_ns(vcpu);
             prop_assert!(work.duration_ns(vcpu + more) <= slow * (1.0 + 1e-12));
-            prop_assert!(slow >= wall * (1.0 - 1e-12), "never faster than measured");
+            let undisturbed = Work { delay_ns: 0.0, ..work }.duration_ns(vcpu);
+            prop_assert!(undisturbed >= wall * (1.0 - 1e-12), "never faster than measured");
+            prop_assert!(slow <= undisturbed * (1.0 + 1e-12), "a delay is none of its own");
         }
     }
 }

@@ -23,6 +23,8 @@ mod qos;
 #[cfg(feature = "advise")]
 mod rank;
 #[cfg(feature = "advise")]
+mod rehearsal;
+#[cfg(feature = "advise")]
 mod serverless;
 mod strategy;
 #[cfg(feature = "advise")]
@@ -30,10 +32,12 @@ mod vm;
 
 pub use advice::{
     Advice, BreakEven, Constraint, ErrorRate, LatencyObjectives, MachineAdvice, Objective, PlatformAdvice, QosBaseline,
-    Reason, SizeAdvice, Verdict, VmAdvice,
+    Reason, RehearsedOutcome, RehearsedSize, SizeAdvice, Verdict, VmAdvice,
 };
 #[cfg(feature = "advise")]
 pub use catalogue::{Catalogue, CatalogueError};
+#[cfg(feature = "advise")]
+pub use demand::predicted_p50_ns;
 #[cfg(feature = "advise")]
 pub use options::{Options, SizesListed};
 #[cfg(feature = "advise")]
@@ -93,6 +97,7 @@ fn without_figures(catalogue: &Catalogue, reasons: &[Reason]) -> Advice {
         fastest: None,
         balanced: None,
         sizes: Vec::new(),
+        rehearsed: Vec::new(),
     });
     Advice { platforms: platforms.collect(), vm: None, qos: None }
 }

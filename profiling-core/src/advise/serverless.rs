@@ -6,6 +6,7 @@ use super::compatibility;
 use super::cost::{Quote, quote};
 use super::demand::CaseDemand;
 use super::options::{Options, SizesListed};
+use super::rehearsal;
 use crate::profile::Profile;
 
 /// The most sizes that a profile lists of a platform.
@@ -63,6 +64,7 @@ impl Placement<'_> {
             fastest: chosen.and_then(|chosen| at(chosen.fastest)),
             balanced: chosen.and_then(|chosen| at(chosen.balanced)),
             sizes,
+            rehearsed: rehearsal::outcomes(self.platform, self.cases),
         }
     }
 
@@ -78,11 +80,19 @@ impl Placement<'_> {
     fn fitting(&self) -> Option<Vec<usize>> {
         let all: Vec<usize> = (0..self.platform.sizes.count()).collect();
         let fitting = match self.platform.sizes {
-            // More memory comes with no fewer CPUs: what fits a size fits all above it.
+            // More memory comes with no fewer CPUs: what fits a size fits all above it, as far as that is
+            // predicted.
             Sizes::Range { .. } => {
-                let best = self.verdict(*all.last()?);
-                let first = all.partition_point(|&position| self.verdict(position) > best);
-                (best, all[first..].to_vec())
+                let (rehearsed, predicted): (Vec<usize>, Vec<usize>) = all
+                    .iter()
+                    .partition(|&&position| rehearsal::was_in(self.platform, &self.size(position), self.cases));
+                let candidates = rehearsed.iter().chain(predicted.last());
+                let best = candidates.map(|&position| self.verdict(position)).min()?;
+                let first = predicted.partition_point(|&position| self.verdict(position) > best);
+                let rehearsed = rehearsed.into_iter().filter(|&position| self.verdict(position) == best);
+                let mut fitting: Vec<usize> = predicted[first..].iter().copied().chain(rehearsed).collect();
+                fitting.sort_unstable();
+                (best, fitting)
             }
             Sizes::List(_) => {
                 let verdicts: Vec<Verdict> = all.iter().map(|&position| self.verdict(position)).collect();
@@ -193,7 +203,7 @@ impl Placement<'_> {
             vcpu: to_decimals(size.vcpu, 4),
             verdict: self.verdict(position),
             predicted_ms: ms(self.predicted_ns(position)?),
-            bound_ms: ms(self.most(|case| case.bound_ns(size.vcpu))?),
+            bound_ms: ms(self.most(|case| compatibility::bound_ns(self.platform, &size, case))?),
             cold_start_ms: self.most(|case| case.cold_start_ns(size.vcpu)).map(ms),
             billed_ms: to_decimals(quote.billed_ms, 3),
             usd_per_million: per_million(quote),
@@ -211,7 +221,10 @@ impl Placement<'_> {
         let chosen: Vec<usize> = chosen.into_iter().flat_map(|of| [of.cheapest, of.fastest, of.balanced]).collect();
         let neighbours = chosen.iter().flat_map(|&position| [position.wrapping_sub(1), position + 1]);
         let mut few: Vec<usize> = Vec::new();
-        for position in chosen.iter().copied().chain(self.usual()).chain(neighbours) {
+        let sizes = &self.platform.sizes;
+        let rehearsed = rehearsal::outcomes(self.platform, self.cases);
+        let rehearsed = rehearsed.iter().filter_map(|size| sizes.position(size.memory_mb));
+        for position in chosen.iter().copied().chain(rehearsed).chain(self.usual()).chain(neighbours) {
             if few.len() < FEW && position < count && !few.contains(&position) {
                 few.push(position);
             }
@@ -241,7 +254,7 @@ impl Placement<'_> {
     }
 }
 
-fn to_decimals(figure: f64, decimals: i32) -> f64 {
+pub(super) fn to_decimals(figure: f64, decimals: i32) -> f64 {
     let unit = 10_f64.powi(decimals);
     (figure * unit).round() / unit
 }

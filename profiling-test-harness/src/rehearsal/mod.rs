@@ -3,19 +3,23 @@
 
 mod confinement;
 mod limits;
+mod program;
 
 use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-use profiling_core::profile::{FileSystem, Rehearsal, RehearsalOutcome};
+use profiling_core::advise::catalogue::{NotOffered, SizeLimits};
+use profiling_core::advise::{Catalogue, predicted_p50_ns};
+use profiling_core::profile::{FileSystem, Rehearsal, RehearsalFailure, RehearsalOutcome};
 use profiling_core::sample::Sample;
 use profiling_core::statistics::Summary;
 use thiserror::Error;
 
 pub(crate) use self::confinement::{Confinement, confine};
 use self::confinement::{Namespace, namespace};
-pub(crate) use self::limits::{GRAMMAR, Limits, Size};
+pub(crate) use self::limits::{GRAMMAR, Size, Wanted};
+pub(crate) use self::program::Program;
 use crate::cgroup::{Cgroup, CgroupError, Cgroups, Controller, Quota};
 use crate::report::figures;
 
@@ -30,32 +34,50 @@ pub(crate) enum RehearsalError {
     Cgroup(#[from] CgroupError),
     #[error("--rehearse {size}: it has {cpus} CPUs, and this machine {here}: what is faster can't be rehearsed")]
     TooFast { size: String, cpus: f64, here: usize },
+    #[error("--rehearse: there is no platform `{platform}`; there are {known}")]
+    UnknownPlatform { platform: String, known: String },
+    #[error("--rehearse: {0}")]
+    NotOffered(#[from] NotOffered),
 }
 
 /// What is needed to rehearse.
 #[derive(Debug)]
 pub(crate) struct Rehearsals {
+    /// In these, every job is.
     pub sizes: Vec<Size>,
+    /// In those that its advice has chosen, too.
+    pub all_chosen: bool,
     groups: Cgroups,
     namespace: Option<Namespace>,
 }
 
 impl Rehearsals {
-    /// Makes sure that these sizes can be rehearsed.
-    pub(crate) fn prepare(sizes: Vec<Size>) -> Result<Self, RehearsalError> {
-        let here = available_parallelism().map_or(1, Into::into);
-        if let Some(Size { name, limits }) = sizes.iter().find(|size| size.limits.cpus > here as f64) {
-            return Err(RehearsalError::TooFast { size: name.clone(), cpus: limits.cpus, here });
+    /// Makes sure that these sizes can be rehearsed; `None` where none is wanted.
+    pub(crate) fn prepare(wanted: &[Wanted], catalogue: &Catalogue) -> Result<Option<Self>, RehearsalError> {
+        if wanted.is_empty() {
+            return Ok(None);
         }
-        let mut wanted = vec![Controller::Memory, Controller::Cpu];
-        if sizes.iter().any(|size| size.limits.threads.is_some()) {
-            wanted.push(Controller::Pids);
+        let all_chosen = wanted.contains(&Wanted::AllChosen);
+        let sizes = wanted.iter().filter_map(|wanted| match wanted {
+            Wanted::Limits(size) => Some(Ok(size.clone())),
+            Wanted::Offered { platform, memory_mb, vcpu } => {
+                Some(Size::offered(catalogue, platform, *memory_mb, *vcpu))
+            }
+            Wanted::AllChosen => None,
+        });
+        let sizes = sizes.collect::<Result<Vec<Size>, RehearsalError>>()?;
+        if let Some(Size { name, limits, .. }) = sizes.iter().find(|size| is_too_fast(size)) {
+            return Err(RehearsalError::TooFast { size: name.clone(), cpus: limits.cpus, here: cpus_here() });
         }
-        let mut rehearsals = Self { sizes, groups: Cgroups::find(&wanted)?, namespace: namespace() };
+        let mut controllers = vec![Controller::Memory, Controller::Cpu];
+        if all_chosen || sizes.iter().any(|size| size.limits.threads.is_some()) {
+            controllers.push(Controller::Pids);
+        }
+        let mut rehearsals = Self { sizes, all_chosen, groups: Cgroups::find(&controllers)?, namespace: namespace() };
         for limits in rehearsals.sizes.iter().map(|size| size.limits).collect::<Vec<_>>() {
             rehearsals.group(&limits)?;
         }
-        Ok(rehearsals)
+        Ok(Some(rehearsals))
     }
 
     /// Where groups are made.
@@ -64,7 +86,7 @@ impl Rehearsals {
     }
 
     /// A group with these limits.
-    pub(crate) fn group(&mut self, limits: &Limits) -> Result<Cgroup, CgroupError> {
+    pub(crate) fn group(&mut self, limits: &SizeLimits) -> Result<Cgroup, CgroupError> {
         let group = self.groups.group()?;
         group.limit_memory(limits.memory_bytes)?;
         group.limit_cpu(Quota::of_cpus(limits.cpus))?;
@@ -83,7 +105,7 @@ impl Rehearsals {
     }
 
     /// What the worker has to take upon itself.
-    pub(crate) fn confinement(&self, limits: &Limits, temporary: &Path) -> Confinement {
+    pub(crate) fn confinement(&self, limits: &SizeLimits, temporary: &Path) -> Confinement {
         Confinement {
             file_descriptors: limits.file_descriptors,
             writable: self.namespace.is_some().then(|| temporary.to_owned()),
@@ -96,27 +118,26 @@ impl Rehearsals {
         &self,
         size: &Size,
         samples: &[Sample],
-        passed: Result<&[Sample], String>,
+        passed: Result<&[Sample], Failure>,
         out_of_memory_kills: u64,
     ) -> Rehearsal {
+        let failed = |Failure { cause, reason }| RehearsalOutcome::Failed { cause, reason, out_of_memory_kills };
         let rehearsed = passed.and_then(|rehearsed| {
             let wall: Vec<u64> = rehearsed.iter().map(|sample| sample.wall_ns).collect();
-            Summary::of(&wall).ok_or_else(|| "it was not executed".to_owned())
+            Summary::of(&wall).ok_or_else(|| Failure::not_run("it was not executed".to_owned()))
         });
         let outcome = match rehearsed {
             Ok(wall_ns) if out_of_memory_kills == 0 => RehearsalOutcome::Passed { wall_ns },
-            Ok(_) => {
-                let reason = out_of_memory("the kernel killed a process that it had started", &size.limits);
-                RehearsalOutcome::Failed { reason, out_of_memory_kills }
+            Ok(_) => failed(out_of_memory("the kernel killed a process that it had started", &size.limits)),
+            Err(Failure { reason, .. }) if out_of_memory_kills > 0 => {
+                let killed = out_of_memory("the kernel killed it", &size.limits);
+                failed(Failure { reason: format!("{}: {reason}", killed.reason), ..killed })
             }
-            Err(reason) if out_of_memory_kills > 0 => {
-                let reason = format!("{}: {reason}", out_of_memory("the kernel killed it", &size.limits));
-                RehearsalOutcome::Failed { reason, out_of_memory_kills }
-            }
-            Err(reason) => RehearsalOutcome::Failed { reason: explain(reason), out_of_memory_kills },
+            Err(failure) => failed(failure.explained()),
         };
         Rehearsal {
             size: size.name.clone(),
+            offered: size.offered.clone(),
             outcome,
             predicted_p50_ns: predicted_p50_ns(samples, size.limits.cpus),
             period_ns: profiling_core::measure::nanoseconds(Quota::of_cpus(size.limits.cpus).period()),
@@ -128,65 +149,55 @@ impl Rehearsals {
     }
 }
 
-fn out_of_memory(what: &str, limits: &Limits) -> String {
-    format!("out of memory: {what} at {}", figures::bytes(limits.memory_bytes))
+/// Why a rehearsal failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub cause: RehearsalFailure,
+    pub reason: String,
 }
 
-/// What the system says is short.
-fn explain(reason: String) -> String {
-    const READ_ONLY: &str = "Read-only file system";
-    if reason.contains(READ_ONLY) || reason.contains("ReadOnlyFilesystem") {
-        return format!(
-            "{reason}\nA write was refused: on the platform, only the temporary directory can be written to"
-        );
+impl Failure {
+    /// The worker could not even begin.
+    pub(crate) fn not_run(reason: String) -> Self {
+        Self { cause: RehearsalFailure::NotRun, reason }
     }
-    reason
+
+    /// Says what the system has refused, where it was that.
+    fn explained(self) -> Self {
+        const READ_ONLY: [&str; 2] = ["Read-only file system", "ReadOnlyFilesystem"];
+        if self.cause == RehearsalFailure::Job && READ_ONLY.iter().any(|words| self.reason.contains(words)) {
+            let why = "A write was refused: on the platform, only the temporary directory can be written to";
+            return Self { cause: RehearsalFailure::WriteRefused, reason: format!("{}\n{why}", self.reason) };
+        }
+        self
+    }
 }
 
-/// The median of what the executions would take: CPU time ÷ CPUs + waiting. None uses more CPUs at once than
-/// it did on average when it was measured, or one. Waiting for a CPU that others had is no part of it.
-fn predicted_p50_ns(samples: &[Sample], cpus: f64) -> Option<u64> {
-    let predicted = |sample: &Sample| {
-        let undisturbed = sample.wall_ns.saturating_sub(sample.run_queue_delay_ns.unwrap_or(0));
-        let (wall, cpu) = (undisturbed as f64, sample.cpu_ns? as f64);
-        let parallelism = if wall > 0.0 { (cpu / wall).max(1.0) } else { 1.0 };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "nanoseconds are whole and positive"
-        )]
-        let predicted = (cpu / cpus.min(parallelism) + (wall - cpu).max(0.0)).round() as u64;
-        Some(predicted)
-    };
-    let predicted = samples.iter().map(predicted).collect::<Option<Vec<_>>>()?;
-    Summary::of(&predicted).map(|summary| summary.p50)
+/// Whether this machine has too few CPUs for it.
+pub(crate) fn is_too_fast(size: &Size) -> bool {
+    size.limits.cpus > cpus_here() as f64
+}
+
+fn cpus_here() -> usize {
+    available_parallelism().map_or(1, Into::into)
+}
+
+fn out_of_memory(what: &str, limits: &SizeLimits) -> Failure {
+    let reason = format!("out of memory: {what} at {}", figures::bytes(limits.memory_bytes));
+    Failure { cause: RehearsalFailure::OutOfMemory, reason }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sample(wall_ms: u64, cpu_ms: u64) -> Sample {
-        Sample { wall_ns: wall_ms * 1_000_000, cpu_ns: Some(cpu_ms * 1_000_000), ..Sample::default() }
-    }
-
-    #[test]
-    fn predicts_from_cpu_time_and_waiting() {
-        let predicted = |sample, cpus| predicted_p50_ns(&[sample], cpus).map(|ns| ns / 1_000_000);
-        assert_eq!(predicted(sample(100, 100), 0.25), Some(400), "CPU alone");
-        assert_eq!(predicted(sample(100, 100), 2.0), Some(100), "one thread has one CPU");
-        assert_eq!(predicted(sample(100, 50), 0.25), Some(250), "half waiting");
-        assert_eq!(predicted(sample(100, 200), 0.5), Some(400), "two threads");
-        assert_eq!(predicted(sample(100, 200), 2.0), Some(100), "two threads");
-        let delayed = Sample { run_queue_delay_ns: Some(60_000_000), ..sample(160, 50) };
-        assert_eq!(predicted(delayed, 0.25), Some(250), "others had the CPU");
-        assert_eq!(predicted(Sample { cpu_ns: None, ..sample(100, 0) }, 1.0), None, "not measured");
-    }
-
     #[test]
     fn says_that_a_write_was_refused() {
-        let explained = explain("returned Err: Read-only file system (os error 30)".to_owned());
-        assert!(explained.contains("A write was refused"), "{explained}");
-        assert_eq!(explain("timed out".to_owned()), "timed out");
+        let failed = |cause, reason: &str| Failure { cause, reason: reason.to_owned() }.explained();
+        let refused = failed(RehearsalFailure::Job, "returned Err: Read-only file system (os error 30)");
+        assert_eq!(refused.cause, RehearsalFailure::WriteRefused);
+        assert!(refused.reason.contains("A write was refused"), "{}", refused.reason);
+        let late = failed(RehearsalFailure::TimedOut, "timed out");
+        assert_eq!((late.cause, &*late.reason), (RehearsalFailure::TimedOut, "timed out"));
     }
 }

@@ -56,6 +56,13 @@ impl Progress {
         }
     }
 
+    /// A case is being rehearsed in a size.
+    pub(crate) fn rehearse(&self, plan: &CasePlan, size: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: rehearsed at {size}", plan.case.path()));
+        }
+    }
+
     /// A case has ended.
     pub(crate) fn end(&self, report: &CaseReport) {
         let path = report.case.path();

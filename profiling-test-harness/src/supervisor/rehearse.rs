@@ -2,39 +2,36 @@
 
 use std::io;
 
-use profiling_core::profile::Rehearsal;
+use profiling_core::profile::{Rehearsal, RehearsalFailure};
 use profiling_core::sample::Sample;
 use profiling_core::sampling::Samples;
 
-use super::{CaseFailure, CasePlan, Followed, Launch, Supervisor};
-use crate::rehearsal::{Rehearsals, Size};
+use super::{CaseFailure, CasePlan, Followed, Launch, Supervisor, TIMED_OUT};
+use crate::rehearsal::{Failure, Rehearsals, Size};
 
 /// What came of the workers of a rehearsal.
 #[derive(Debug, Default)]
 struct Rehearsed {
     samples: Vec<Sample>,
     out_of_memory_kills: u64,
-    failure: Option<String>,
+    failure: Option<Failure>,
 }
 
 impl Supervisor {
-    /// Runs a case within the limits of a size. `measured`: its samples without limits. What goes wrong is a
-    /// failure of the rehearsal, and doesn't touch what was measured.
-    pub(super) fn rehearse(
-        &mut self,
-        rehearsals: &mut Rehearsals,
-        plan: &CasePlan,
-        size: &Size,
-        measured: &[Sample],
-    ) -> Rehearsal {
+    /// Runs a case within the limits of a size; `None` where nothing is to be rehearsed. `measured`: its samples
+    /// without limits. What goes wrong is a failure of the rehearsal, and doesn't touch what was measured.
+    pub(crate) fn rehearse(&mut self, plan: &CasePlan, size: &Size, measured: &[Sample]) -> Option<Rehearsal> {
+        let mut rehearsals = self.extras.rehearsals.take()?;
         let samples = Samples::Count(u32::try_from(measured.len()).unwrap_or(u32::MAX));
         let plan = CasePlan { samples, ..*plan };
-        let rehearsed = self.run_within(rehearsals, &plan, size).unwrap_or_else(|error| Rehearsed {
-            failure: Some(format!("can't be rehearsed: {error}")),
+        let rehearsed = self.run_within(&mut rehearsals, &plan, size).unwrap_or_else(|error| Rehearsed {
+            failure: Some(Failure::not_run(format!("can't be rehearsed: {error}"))),
             ..Rehearsed::default()
         });
         let Rehearsed { samples, out_of_memory_kills, failure } = rehearsed;
-        rehearsals.judge(size, measured, failure.map_or(Ok(&samples), Err), out_of_memory_kills)
+        let rehearsal = rehearsals.judge(size, measured, failure.map_or(Ok(&samples), Err), out_of_memory_kills);
+        self.extras.rehearsals = Some(rehearsals);
+        Some(rehearsal)
     }
 
     fn run_within(&mut self, rehearsals: &mut Rehearsals, plan: &CasePlan, size: &Size) -> io::Result<Rehearsed> {
@@ -55,7 +52,9 @@ impl Supervisor {
             match run.result {
                 Ok(measured) => whole.samples.extend(measured.samples),
                 Err(CaseFailure { phase, reason }) => {
-                    whole.failure = Some(format!("{phase}: {reason}"));
+                    let late = reason.starts_with(TIMED_OUT);
+                    let cause = if late { RehearsalFailure::TimedOut } else { RehearsalFailure::Job };
+                    whole.failure = Some(Failure { cause, reason: format!("{phase}: {reason}") });
                     break;
                 }
             }

@@ -43,31 +43,133 @@ fn expect_to_fail_in_the_first(job: &str, sizes: [&str; 2], because: &str) -> Va
     first
 }
 
-/// The shares of a CPU that Lambda grants at 128, 512, 1,024 and 1,769 MB. On a machine that others use, what is
-/// predicted of jobs with one thread for small shares comes true all the same: those are free.
+/// On a machine that others use, what is predicted of jobs with one thread for small shares comes true all the
+/// same: those are free.
 #[test]
 fn what_was_predicted_comes_true() {
     if !can_rehearse() {
         return;
     }
     let sandbox = Sandbox::alone(Package::rehearsed());
-    let sizes = [128, 512, 1024, 1769].map(|mib| format!("cpus={:.4},memory={mib}MiB", f64::from(mib) / 1769.0));
+    let sizes = [128, 512, 1024, 1769].map(|memory_mb| format!("aws-lambda@{memory_mb}"));
     let jobs = ["burns", "burns_and_waits", "burns_on_two_threads"];
-    rehearse(&sandbox, &jobs.join(" "), &sizes.each_ref().map(|size| &**size)).expect_code(0);
+    let outcome = rehearse(&sandbox, &jobs.join(" "), &sizes.each_ref().map(|size| &**size));
+    outcome.expect_code(0).says(&["aws-lambda@1769", "short: CPU time is granted every 20.0 ms"]);
     let is_quiet = |job: &str| sandbox.profile(job)["cases"][0]["noise"]["grade"] == "quiet";
     let all_quiet = jobs.iter().all(|job| is_quiet(job));
     let (jobs, sizes) = if all_quiet { (&jobs[..], 4) } else { (&jobs[..2], 2) };
-    let mut errors = Vec::new();
+    let (mut errors, mut of_long) = (Vec::new(), Vec::new());
     for rehearsal in jobs.iter().flat_map(|job| rehearsals(&sandbox, job).into_iter().take(sizes)) {
         let predicted = rehearsal["predicted_p50_ns"].as_f64().expect("measured");
         let rehearsed = rehearsal["wall_ns"]["p50"].as_f64().expect("it passed");
         assert!(predicted >= 60e6, "{rehearsal}");
-        errors.push((rehearsed / predicted - 1.0).abs());
+        let error = (rehearsed / predicted - 1.0).abs();
+        errors.push(error);
+        if rehearsed > 200e6 {
+            of_long.push(error);
+        }
     }
     errors.sort_by(f64::total_cmp);
-    let (median, worst) = (errors[errors.len() / 2], errors[errors.len() - 1]);
-    eprintln!("errors of {} predictions, quiet: {all_quiet}: {errors:.3?}", errors.len());
-    assert!(median < 0.1 && worst < 0.5, "{errors:?}");
+    let worst = |errors: &[f64]| errors.iter().copied().fold(0.0, f64::max);
+    eprintln!("errors of {} predictions, quiet: {all_quiet}: {errors:.3?}; over 200 ms: {of_long:.3?}", errors.len());
+    assert!(!of_long.is_empty() && errors[errors.len() / 2] < 0.1 && worst(&errors) < 0.5, "{errors:?}");
+    assert!(!all_quiet || worst(&of_long) < 0.2, "{of_long:?}");
+}
+
+/// What Lambda offers starts at 128 MB, in steps of 1 MB.
+#[test]
+fn the_advised_memory_is_enough_and_not_too_much() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let needs: Vec<u64> = (1..=20).map(|number| number * 20).collect();
+    let name = |mib: u64| format!("needs_{mib:03}");
+    let all: Vec<String> = needs.iter().map(|&mib| name(mib)).collect();
+    rehearse(&sandbox, &all.join(" "), &[]).expect_code(0);
+    let advised: Vec<u64> = all
+        .iter()
+        .map(|job| {
+            let platforms = sandbox.profile(job)["advice"]["platforms"].clone();
+            let lambda = platforms.as_array().and_then(|all| all.iter().find(|of| of["platform"] == "aws-lambda"));
+            let lambda = lambda.unwrap_or_else(|| panic!("{platforms}"));
+            assert_eq!(lambda["verdict"], "compatible", "{lambda}");
+            lambda["cheapest"]["memory_mb"].as_u64().expect("it fits")
+        })
+        .collect();
+    for ((job, mib), memory_mb) in all.iter().zip(&needs).zip(advised) {
+        let peak = sandbox.profile(job)["cases"][0]["peak_rss_bytes"]["max"].as_f64().expect("measured");
+        assert!(peak >= (mib << 20) as f64, "{job}: {peak}");
+        let wanted = peak * 1.2 / f64::from(1 << 20);
+        assert!(memory_mb as f64 >= wanted, "{job} at {memory_mb}");
+        assert!(memory_mb == 128 || ((memory_mb - 1) as f64) < wanted, "{job} at {memory_mb}: one less will do");
+        rehearse(&sandbox, &format!("{job} --samples 2"), &[&format!("aws-lambda@{memory_mb}")]).expect_code(0);
+        let [rehearsal] = <[Value; 1]>::try_from(rehearsals(&sandbox, job)).expect("one size");
+        assert_eq!(rehearsal["outcome"], "passed", "{rehearsal}");
+    }
+}
+
+#[test]
+fn what_is_killed_is_no_longer_advised() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let job = "needs_more_on_lambda";
+    let limits = fs::read_to_string("/proc/self/limits").expect("this is Linux");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("it is there");
+    if files.split_whitespace().nth(4) == Some("1024") {
+        return eprintln!("skipped: the job can't tell this machine from the platform");
+    }
+    let lambda = || {
+        let advice = sandbox.profile(job)["advice"].clone();
+        let lambda = advice["platforms"].as_array().expect("advised").iter().find(|of| of["platform"] == "aws-lambda");
+        lambda.cloned().unwrap_or_else(|| panic!("{advice}"))
+    };
+    rehearse(&sandbox, job, &[]).expect_code(0);
+    assert_eq!(lambda()["cheapest"]["memory_mb"], 128, "as far as was measured");
+    rehearse(&sandbox, job, &["aws-lambda@128"]).expect_code(101).says(&["out of memory"]);
+    assert_eq!(lambda()["cheapest"]["memory_mb"], 154, "128 and headroom: {}", lambda());
+    let rehearsed = &lambda()["rehearsed"][0];
+    assert_eq!((&rehearsed["memory_mb"], &rehearsed["outcome"]), (&128.into(), &"failed".into()));
+    assert!(rehearsed["predicted_p50_ms"].as_f64().is_some() && rehearsed["measured_p50_ms"].is_null());
+}
+
+#[test]
+fn all_sizes_that_were_chosen_are_rehearsed() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    rehearse(&sandbox, "needs_020", &["all-chosen"]).expect_code(0);
+    let advice = sandbox.profile("needs_020")["advice"].clone();
+    let mut seen = 0;
+    for platform in advice["platforms"].as_array().expect("advised") {
+        if !["compatible", "tight"].iter().any(|verdict| platform["verdict"] == *verdict) {
+            continue;
+        }
+        for chosen in ["cheapest", "fastest", "balanced"].map(|which| &platform[which]) {
+            let rehearsed = platform["rehearsed"].as_array().unwrap_or_else(|| panic!("not rehearsed: {platform}"));
+            let same = |of: &&Value| of["memory_mb"] == chosen["memory_mb"] && of["vcpu"] == chosen["vcpu"];
+            let of_size = rehearsed.iter().find(same).unwrap_or_else(|| panic!("{chosen} of {platform}"));
+            assert_eq!(of_size["outcome"], "passed", "{platform}");
+            assert!(of_size["measured_p50_ms"].as_f64() > Some(0.0), "{platform}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 9, "{advice}");
+}
+
+#[test]
+fn a_size_that_nobody_offers_is_refused() {
+    let sandbox = Sandbox::new(Package::rehearsed());
+    for (size, says) in [
+        ("aws-lambda@64", "`aws-lambda` offers 128 to 10240 MB, not 64 MB"),
+        ("lambda@512", "there is no platform `lambda`; there are aws-lambda, "),
+    ] {
+        rehearse(&sandbox, "opens_100_files", &[size]).expect_code(101).complains(&[says]);
+        assert_eq!(sandbox.profile("opens_100_files"), Value::Null, "nothing ran");
+    }
 }
 
 #[test]

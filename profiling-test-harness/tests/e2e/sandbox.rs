@@ -90,7 +90,21 @@ impl Package {
     #[cfg(target_os = "linux")]
     pub(crate) fn rehearsed() -> Self {
         let source = include_str!("../fixtures/rehearsed.rs");
-        Self::shared("rehearsed", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("rehearsed"))], "")
+        let build =
+            r#"fn main() { println!("cargo::rustc-env=PROFILING_OPT_LEVEL={}", std::env::var("OPT_LEVEL").unwrap()) }"#;
+        let two_lines = two_lines("rehearsed");
+        // There is no advice for jobs that are not optimised; what they depend on is that of the others.
+        let more = r#"
+            [profile.test]
+            opt-level = 1
+            debug-assertions = false
+
+            [profile.test.package."*"]
+            opt-level = 0
+            debug-assertions = true
+        "#;
+        let files = [("build.rs", build), ("src/lib.rs", source), ("tests/profiling.rs", &two_lines)];
+        Self::shared("rehearsed", &files, more)
     }
 
     /// Jobs whose instructions are counted.

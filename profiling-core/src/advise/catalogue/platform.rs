@@ -165,7 +165,7 @@ pub struct MemoryPrice {
 }
 
 /// What an execution gets in one size of a platform; `None` is unbounded or not documented.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SizeLimits {
     /// CPUs.
     pub cpus: f64,
@@ -181,14 +181,14 @@ pub struct SizeLimits {
     pub timeout: Option<Duration>,
 }
 
-/// A memory size that a platform doesn't have.
+/// A size that a platform doesn't have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{platform}` offers {offered} MB, not {memory_mb} MB")]
+#[error("`{platform}` offers {offered}, not {wanted}")]
 pub struct NotOffered {
     /// The platform's id.
     pub platform: String,
-    /// What was asked for, in MiB.
-    pub memory_mb: u32,
+    /// What was asked for.
+    pub wanted: String,
     /// What there is.
     pub offered: String,
 }
@@ -264,20 +264,52 @@ impl Platform {
     /// What an execution gets with this much memory, in MiB. Where there are several sizes with it, the one
     /// with the fewest CPUs.
     pub fn at(&self, memory_mb: u32) -> Result<SizeLimits, NotOffered> {
-        let found = self.sizes.position(memory_mb).map(|position| self.sizes.get(position));
-        let Some(size) = found.filter(|size| size.memory_mb == memory_mb) else {
-            return Err(NotOffered { platform: self.id.clone(), memory_mb, offered: self.offered() });
+        Ok(self.limits_of(&self.size(memory_mb, None)?))
+    }
+
+    /// The size with this much memory, in MiB, and so many CPUs (within a thousandth); where these are not
+    /// given, the one with the fewest.
+    pub fn size(&self, memory_mb: u32, vcpu: Option<f64>) -> Result<Size, NotOffered> {
+        let with_memory: Vec<Size> = match self.sizes.position(memory_mb) {
+            None => Vec::new(),
+            Some(first) => (first..self.sizes.count())
+                .map(|position| self.sizes.get(position))
+                .take_while(|size| size.memory_mb == memory_mb)
+                .collect(),
         };
-        let memory_bytes = u64::from(memory_mb) << 20;
+        let is_wanted = |size: &&Size| vcpu.is_none_or(|vcpu| (size.vcpu - vcpu).abs() < 1e-3);
+        with_memory.iter().find(is_wanted).cloned().ok_or_else(|| {
+            let cpus: Vec<String> = with_memory.iter().map(|size| format!("{:.4}", size.vcpu)).collect();
+            let (wanted, offered) = match vcpu {
+                Some(vcpu) if !cpus.is_empty() => {
+                    (format!("{vcpu}"), format!("{memory_mb} MB with {} CPUs", cpus.join(", ")))
+                }
+                _ => (format!("{memory_mb} MB"), format!("{} MB", self.offered())),
+            };
+            NotOffered { platform: self.id.clone(), wanted, offered }
+        })
+    }
+
+    /// Whether there are several sizes with this much memory, in MiB.
+    #[must_use]
+    pub fn has_several(&self, memory_mb: u32) -> bool {
+        let at = |position: usize| (position < self.sizes.count()).then(|| self.sizes.get(position).memory_mb);
+        self.sizes.position(memory_mb).is_some_and(|first| at(first + 1) == Some(memory_mb))
+    }
+
+    /// What an execution gets in a size of this platform.
+    #[must_use]
+    pub fn limits_of(&self, size: &Size) -> SizeLimits {
+        let memory_bytes = u64::from(size.memory_mb) << 20;
         let temporary_bytes = size.disk_bytes.or(self.limits.temporary_bytes);
-        Ok(SizeLimits {
+        SizeLimits {
             cpus: size.vcpu,
             memory_bytes,
             temporary_bytes: temporary_bytes.or(self.limits.files_in_memory.then_some(memory_bytes)),
             file_descriptors: self.limits.file_descriptors,
             threads: self.limits.threads,
             timeout: self.limits.timeout_s.map(Duration::from_secs),
-        })
+        }
     }
 
     fn offered(&self) -> String {
