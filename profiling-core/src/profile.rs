@@ -28,6 +28,9 @@ pub struct Profile {
     pub id: Option<u32>,
     /// Where the attribute stands.
     pub source: Source,
+    /// The platforms that the job is to run on, by their ids in the catalogue of platforms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The seven figures that Tangle's manager reads: the worst over all cases. Absent where they can't
     /// be told, because neither resident memory nor the heap could be measured.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]

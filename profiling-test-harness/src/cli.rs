@@ -1,7 +1,7 @@
 //! The command line: libtest's flags, so that `cargo test -- …` and nextest work, and our own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -57,6 +57,10 @@ pub(crate) struct Arguments {
     pub instructions: Option<bool>,
     /// The sizes in whose limits to run each case once more.
     pub rehearse: Vec<Wanted>,
+    /// Print what follows from the profiles.
+    pub advise: Option<Tables>,
+    /// The user's own catalogue of platforms.
+    pub platforms: Option<PathBuf>,
     /// What holds where neither these, nor a job's attribute, say.
     pub defaults: Configuration,
 }
@@ -74,6 +78,12 @@ impl Arguments {
         self.budget_bound.or(self.defaults.budget_bound).unwrap_or_default()
     }
 
+    /// The user's own catalogue of platforms; the configuration's is relative to the package.
+    pub(crate) fn platforms(&self, manifest_dir: &Path) -> Option<PathBuf> {
+        let configured = || self.defaults.platforms.as_ref().map(|path| manifest_dir.join(path));
+        self.platforms.clone().or_else(configured)
+    }
+
     pub(crate) fn comparing(&self) -> Comparing {
         let Comparing { time, minimum_effect } = Comparing::default();
         Comparing {
@@ -86,6 +96,15 @@ impl Arguments {
         // There is no process of the job's own to be counted in.
         !self.in_process && self.instructions.or(self.defaults.instructions).unwrap_or(false)
     }
+}
+
+/// How much of the advice to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// Of each platform, the sizes that were chosen.
+    Chosen,
+    /// All sizes, too.
+    Sizes,
 }
 
 /// What to do with kept baselines.
@@ -258,11 +277,26 @@ fn own(command: Command) -> Command {
         )
         .arg(option("instructions", "", instructions).action(ArgAction::SetTrue))
         .arg(option("rehearse", "SIZE", &rehearse).value_parser(size).action(ArgAction::Append))
+        .arg(
+            option(
+                "advise",
+                "sizes",
+                "Print where the jobs can run, on what size, at what cost; `sizes`: on every size",
+            )
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("chosen")
+            .value_parser(tables),
+        )
+        .arg(
+            option("platforms", "FILE", "Prices and limits of your own, over the built-in ones")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
 /// The variable that stands in for an option of ours where that isn't given.
-fn twin(option: &str) -> String {
+pub(crate) fn twin(option: &str) -> String {
     format!("PROFILING_{}", option.replace('-', "_").to_uppercase())
 }
 
@@ -336,6 +370,21 @@ pub(crate) fn bound(text: &str) -> Result<Bound, String> {
     }
 }
 
+/// `None` where no tables are wanted.
+fn tables(text: &str) -> Result<Option<Tables>, String> {
+    match text {
+        "chosen" | "1" | "true" => Ok(Some(Tables::Chosen)),
+        "sizes" => Ok(Some(Tables::Sizes)),
+        "0" | "false" => Ok(None),
+        _ => Err("neither `chosen` nor `sizes`".to_owned()),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as other values are read")]
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|&samples| samples > 0).ok_or_else(|| format!("not a whole number from 1 to {}", u32::MAX))
 }
@@ -400,66 +449,42 @@ impl Environment<'_> {
     }
 }
 
+/// The options that were given, on the command line or else in the environment.
+struct Given<'a> {
+    matches: &'a ArgMatches,
+    environment: &'a Environment<'a>,
+}
+
+impl Given<'_> {
+    fn value<T: Clone + Send + Sync + 'static>(
+        &self,
+        option: &str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, clap::Error> {
+        match self.matches.get_one::<T>(option) {
+            Some(given) => Ok(Some(given.clone())),
+            None => self.environment.option(option, parse),
+        }
+    }
+
+    fn path(&self, option: &str) -> Option<PathBuf> {
+        self.matches.get_one(option).cloned().or_else(|| self.environment.0(&twin(option)).map(PathBuf::from))
+    }
+
+    fn flag(&self, option: &str) -> Option<bool> {
+        if self.matches.get_flag(option) { Some(true) } else { self.environment.flag(&twin(option)) }
+    }
+}
+
 fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments, clap::Error> {
-    let strings = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-    let ignored = match (matches.get_flag("ignored"), matches.get_flag("include-ignored")) {
-        (true, _) => Ignored::Only,
-        (false, true) => Ignored::Include,
-        (false, false) => Ignored::Leave,
-    };
-    let number = |name: &str, parse| match matches.get_one(name) {
-        Some(&number) => Ok(Some(number)),
-        None => environment.option(name, parse),
-    };
-    let [save_baseline, baseline] = ["save-baseline", "baseline"].map(|option| match matches.get_one::<Name>(option) {
-        Some(given) => Ok(Some(given.clone())),
-        None => environment.option(option, name),
-    });
-    let path = |name: &str| matches.get_one(name).cloned().or_else(|| environment.0(&twin(name)).map(PathBuf::from));
-    let own_flag = |name: &str| if matches.get_flag(name) { Some(true) } else { environment.flag(&twin(name)) };
-    let (instructions, in_process) = (own_flag("instructions"), own_flag("in-process").unwrap_or(false));
-    if instructions == Some(true) && in_process {
-        let message = "--instructions (or PROFILING_INSTRUCTIONS) needs a process of the job's own, and can't be used \
-                       with --in-process (or PROFILING_IN_PROCESS)\n";
-        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
-    }
-    let emit_models = path("emit-models");
-    if in_process && emit_models.is_some() {
-        let message = "--emit-models needs profiles, of which --in-process makes none\n";
-        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
-    }
-    let (save_baseline, baseline) = (save_baseline?, baseline?);
-    if in_process && (save_baseline.is_some() || baseline.is_some()) {
-        let message = "--baseline and --save-baseline need profiles, of which --in-process makes none\n";
-        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
-    }
-    let rehearse: Vec<Wanted> = match matches.get_many("rehearse") {
-        Some(sizes) => sizes.cloned().collect(),
-        None => environment.option("rehearse", sizes)?.unwrap_or_default(),
-    };
-    if !rehearse.is_empty() && in_process {
-        let message = "--rehearse (or PROFILING_REHEARSE) needs a process of the job's own, and can't be used with \
-                       --in-process (or PROFILING_IN_PROCESS)\n";
-        return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
-    }
-    Ok(Arguments {
-        selection: Selection {
-            filters: strings("filter"),
-            skip: strings("skip"),
-            exact: matches.get_flag("exact"),
-            ignored,
-        },
+    let given = Given { matches, environment };
+    let arguments = Arguments {
+        selection: read_selection(matches),
         baselines: baseline_command(matches),
-        save_baseline,
-        baseline,
-        compare_time: match matches.get_one("compare-time") {
-            Some(&time) => Some(time),
-            None => environment.option("compare-time", duration)?,
-        },
-        minimum_effect: match matches.get_one("minimum-effect") {
-            Some(&effect) => Some(effect),
-            None => environment.option("minimum-effect", percent)?,
-        },
+        save_baseline: given.value("save-baseline", name)?,
+        baseline: given.value("baseline", name)?,
+        compare_time: given.value("compare-time", duration)?,
+        minimum_effect: given.value("minimum-effect", percent)?,
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
             Some("terse") => Format::Terse,
@@ -472,33 +497,61 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         show_output: matches.get_flag("show-output"),
         fail_fast: matches.get_flag("fail-fast"),
         test_threads: matches.contains_id("test-threads"),
-        samples: match matches.get_one("samples") {
-            Some(&samples) => Some(samples),
-            None => environment.option("samples", samples)?,
+        samples: given.value("samples", samples)?,
+        warmup: given.value("warmup", warmup)?,
+        cold_samples: given.value("cold-samples", count)?,
+        quiet_machine: given.flag("quiet-machine"),
+        budget_bound: given.value("budget-bound", bound)?,
+        timeout: given.value("timeout", duration)?,
+        out: given.path("out"),
+        history: given.value("history", |job| Ok(job.to_owned()))?,
+        history_file: given.path("history-file"),
+        emit_models: given.path("emit-models"),
+        advise: given.value("advise", tables)?.flatten(),
+        platforms: given.path("platforms"),
+        in_process: given.flag("in-process").unwrap_or(false),
+        instructions: given.flag("instructions"),
+        rehearse: match matches.get_many("rehearse") {
+            Some(sizes) => sizes.cloned().collect(),
+            None => environment.option("rehearse", sizes)?.unwrap_or_default(),
         },
-        warmup: number("warmup", warmup)?,
-        cold_samples: number("cold-samples", count)?,
-        quiet_machine: own_flag("quiet-machine"),
-        budget_bound: match matches.get_one("budget-bound") {
-            Some(&bound) => Some(bound),
-            None => environment.option("budget-bound", bound)?,
-        },
-        timeout: match matches.get_one("timeout") {
-            Some(&timeout) => Some(timeout),
-            None => environment.option("timeout", duration)?,
-        },
-        out: path("out"),
-        history: match matches.get_one::<String>("history") {
-            Some(job) => Some(job.clone()),
-            None => environment.option("history", |job| Ok(job.to_owned()))?,
-        },
-        history_file: path("history-file"),
-        emit_models,
-        in_process,
-        instructions,
-        rehearse,
         defaults: Configuration::default(),
-    })
+    };
+    refuse_in_process(&arguments)?;
+    Ok(arguments)
+}
+
+fn read_selection(matches: &ArgMatches) -> Selection {
+    let strings = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    let ignored = match (matches.get_flag("ignored"), matches.get_flag("include-ignored")) {
+        (true, _) => Ignored::Only,
+        (false, true) => Ignored::Include,
+        (false, false) => Ignored::Leave,
+    };
+    Selection { filters: strings("filter"), skip: strings("skip"), exact: matches.get_flag("exact"), ignored }
+}
+
+/// Refuses what can't be had together with --in-process.
+fn refuse_in_process(arguments: &Arguments) -> Result<(), clap::Error> {
+    let process = [
+        (arguments.instructions == Some(true), "--instructions (or PROFILING_INSTRUCTIONS)"),
+        (!arguments.rehearse.is_empty(), "--rehearse (or PROFILING_REHEARSE)"),
+    ];
+    let profiles = [
+        (arguments.emit_models.is_some(), "--emit-models needs"),
+        (arguments.save_baseline.is_some() || arguments.baseline.is_some(), "--baseline and --save-baseline need"),
+    ];
+    let given = |options: [(bool, &'static str); 2]| options.into_iter().find(|(given, _)| *given);
+    let message = match (given(process), given(profiles)) {
+        _ if !arguments.in_process => return Ok(()),
+        (Some((_, option)), _) => format!(
+            "{option} needs a process of the job's own, and can't be used with --in-process (or \
+             PROFILING_IN_PROCESS)\n"
+        ),
+        (None, Some((_, need))) => format!("{need} profiles, of which --in-process makes none\n"),
+        (None, None) => return Ok(()),
+    };
+    Err(clap::Error::raw(ErrorKind::ArgumentConflict, message))
 }
 
 fn baseline_command(matches: &ArgMatches) -> Option<BaselineCommand> {

@@ -27,13 +27,15 @@ pub(crate) struct Configuration {
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
     pub history_file: Option<PathBuf>,
+    /// Relative to the package.
+    pub platforms: Option<PathBuf>,
 }
 
 /// Sets an option to a value, which is written as on the command line.
 type Set = fn(&mut Configuration, Value<'_>) -> Result<(), String>;
 
 /// Every option that can be set: its name, which is that on the command line, and what it sets.
-const OPTIONS: [(&str, Set); 10] = [
+const OPTIONS: [(&str, Set); 11] = [
     ("samples", |all, value| value.number_or_text(cli::samples, &mut all.samples)),
     ("warmup", |all, value| value.number(cli::warmup, &mut all.warmup)),
     ("timeout", |all, value| value.text(cli::duration, &mut all.timeout)),
@@ -44,6 +46,7 @@ const OPTIONS: [(&str, Set); 10] = [
     ("compare-time", |all, value| value.text(cli::duration, &mut all.compare_time)),
     ("minimum-effect", |all, value| value.text(cli::percent, &mut all.minimum_effect)),
     ("history-file", |all, value| value.text(|path| Ok(PathBuf::from(path)), &mut all.history_file)),
+    ("platforms", |all, value| value.text(cli::path, &mut all.platforms)),
 ];
 
 /// Why the configuration can't be used.
@@ -251,7 +254,7 @@ mod tests {
         let all = load(
             "[package.metadata.profiling]\nsamples = \"auto(max = 50)\"\nwarmup = 0\ntimeout = \"1s 500ms\"\n\
              cold-samples = 3\nquiet-machine = true\ninstructions = false\nbudget-bound = \"figure\"\n\
-             compare-time = \"1min\"\nminimum-effect = \"5%\"\nhistory-file = \"history.jsonl\"\n",
+             compare-time = \"1min\"\nminimum-effect = \"5%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n",
         )?;
         let expected = Configuration {
             samples: Some(Samples::Auto(Auto { max: 50, ..Auto::DEFAULT })),
@@ -264,6 +267,7 @@ mod tests {
             compare_time: Some(Duration::from_secs(60)),
             minimum_effect: Some(0.05),
             history_file: Some(PathBuf::from("history.jsonl")),
+            platforms: Some(PathBuf::from("prices.json")),
         };
         assert_eq!(all, expected);
         assert_eq!(load("[package.metadata.profiling]\nsamples = 1_000\n")?.samples, Some(Samples::Count(1000)));

@@ -40,6 +40,7 @@
 #[macro_use]
 mod print;
 
+mod advisor;
 mod auto;
 mod baseline;
 mod budgets;
@@ -56,6 +57,7 @@ mod files;
 mod in_process;
 mod instructions;
 mod machine;
+mod platforms;
 mod rehearsal;
 mod report;
 mod sampler;
@@ -63,16 +65,21 @@ mod selection;
 mod session;
 mod shelf;
 mod signals;
+mod subcommand;
 mod supervisor;
 mod targets;
 mod watch;
 mod wire;
 mod worker;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[doc(hidden)]
 pub use profiling_core::CountingAllocator;
+
+/// libtest's exit code for failed tests and for unusable arguments.
+const FAILED: u8 = 101;
 
 /// Writes `main` for a test or bench target with `harness = false`, and installs the counting
 /// allocator.
@@ -129,4 +136,11 @@ pub fn run(host: &Host) -> ExitCode {
         Some(assignment) => worker::run(&assignment),
         None => session::run(host),
     }
+}
+
+/// The `main` of `cargo-profiling`; `arguments` has the program's name first.
+#[doc(hidden)]
+#[must_use]
+pub fn cargo_profiling(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    subcommand::run(arguments)
 }

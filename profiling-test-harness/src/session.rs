@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::ColorChoice;
-use profiling_core::advise::Catalogue;
+use profiling_core::advise::{Catalogue, Options, SizesListed};
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
 use profiling_core::registry::{self, RegistryError};
@@ -17,27 +17,25 @@ use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{History, Store, StoreError};
 use thiserror::Error;
 
-use crate::Host;
 use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::budgets;
 use crate::capture::Capture;
-use crate::cli::{self, Arguments, BaselineCommand};
+use crate::cli::{self, Arguments, BaselineCommand, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
+use crate::platforms::{self, PlatformsError};
 use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen, Selected};
 use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
-use crate::targets::{self, Missed, UnknownTarget};
-
-/// libtest's exit code for failed tests and for unusable arguments.
-const FAILED: u8 = 101;
+use crate::targets::{self, Missed};
+use crate::{FAILED, Host, advisor, report};
 
 /// Why a run could not be carried through, as opposed to a job that failed.
 #[derive(Debug, Error)]
@@ -51,9 +49,9 @@ pub(crate) enum SessionError {
     )]
     NoJobs(String),
     #[error(transparent)]
-    Target(#[from] UnknownTarget),
-    #[error(transparent)]
     Configuration(#[from] ConfigurationError),
+    #[error(transparent)]
+    Platforms(#[from] PlatformsError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -118,7 +116,8 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         let _ = write!(io::stdout(), "{}", listing::list(&chosen, arguments.format));
         return Ok(true);
     }
-    arguments.defaults = Configuration::load(Path::new(host.manifest_dir))?;
+    let manifest_dir = Path::new(host.manifest_dir);
+    arguments.defaults = Configuration::load(manifest_dir)?;
     let arguments = &arguments;
     if let Some(command) = &arguments.baselines {
         return manage(host, arguments, command).map(|()| true);
@@ -126,7 +125,8 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     if let Some(asked) = &arguments.history {
         return show_history(host, arguments, asked).map(|()| true);
     }
-    targets::check(&jobs)?;
+    let catalogue = platforms::load(arguments.platforms(manifest_dir).as_deref())?;
+    targets::check(&jobs, &catalogue)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
     let rehearsals = Rehearsals::prepare(&arguments.rehearse, Catalogue::builtin())?;
     announce(&chosen, arguments);
@@ -135,7 +135,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         let reports = execute(&chosen, arguments, &mut in_process::run, |_, _, _| ());
         return Ok(conclude(&chosen, &Run::of(reports), &[], arguments, begin.elapsed()));
     }
-    let mut shelf = Shelf::open(host, arguments, &jobs)?;
+    let mut shelf = Shelf::open(host, arguments, &jobs, catalogue)?;
     let extras = Extras { valgrind, rehearsals };
     let run = measure(host, arguments, extras, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
@@ -146,6 +146,9 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     if let Some(path) = &arguments.emit_models {
         emit_models(host, &shelf, path)?;
     }
+    if let Some(tables) = arguments.advise {
+        say!("{}\n", advice(&shelf, &chosen, tables)?);
+    }
     if let Some(name) = &arguments.save_baseline {
         save_baseline(host, &shelf, name, &run, &jobs)?;
     }
@@ -153,6 +156,19 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         announce_profiles(host, &shelf);
     }
     Ok(passed)
+}
+
+/// What follows from the profiles of the chosen jobs; for a run of all jobs, for the blueprint, too.
+fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables) -> Result<String, StoreError> {
+    let sizes = tables == Tables::Sizes;
+    let options = Options { sizes: if sizes { SizesListed::All } else { SizesListed::Few }, ..Options::default() };
+    let wanted = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
+    let (jobs, catalogue) = (shelf.jobs(), shelf.catalogue());
+    let advised = advisor::on_jobs(shelf.store(), jobs, wanted, catalogue, &options)?;
+    let whole = advised.len() == jobs.known.len();
+    let blueprint = if whole { advisor::on_blueprint(shelf.store(), jobs, &advised)? } else { None };
+    platforms::warn_of_old_prices(catalogue);
+    Ok(report::advice::render(&advised, blueprint.as_ref(), sizes))
 }
 
 /// Prints what the runs so far have measured of a job or a case.
@@ -326,7 +342,7 @@ fn save_baseline(
 
 /// Does what is to be done with kept baselines.
 fn manage(host: &Host, arguments: &Arguments, command: &BaselineCommand) -> Result<(), SessionError> {
-    let shelf = Shelf::open(host, arguments, &registry::jobs()?)?;
+    let shelf = Shelf::open(host, arguments, &registry::jobs()?, Catalogue::builtin().clone())?;
     let baselines = Baselines::of(shelf.store(), host.package);
     match command {
         BaselineCommand::List => list_baselines(&baselines)?,

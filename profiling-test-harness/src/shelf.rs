@@ -10,11 +10,12 @@ use profiling_core::history::HistoryEntry;
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::statistics::{Model, models};
-use profiling_core::store::{LockedStore, Store, StoreError, StoredJob};
+use profiling_core::store::{LockedStore, RegisteredJob, Store, StoreError, StoredJob};
 use profiling_core::tangle::JobProfile;
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 
 use crate::Host;
+use crate::advisor::Jobs;
 use crate::cli::Arguments;
 use crate::session::{JobOutcome, params};
 use crate::targets::{self, Missed};
@@ -30,6 +31,7 @@ pub(crate) struct Shelf {
     known: Vec<KnownJob<'static>>,
     /// The jobs of the package's `blueprint.json`.
     document: Vec<DocumentJob>,
+    catalogue: Catalogue,
     /// Where each run adds what it has measured.
     history: PathBuf,
     /// For a build with `--target`, the triple's own directory.
@@ -46,6 +48,7 @@ impl Shelf {
         host: &Host,
         arguments: &Arguments,
         jobs: &[&'static JobDescriptor],
+        catalogue: Catalogue,
     ) -> Result<Self, StoreError> {
         let manifest_dir = Path::new(host.manifest_dir);
         let store = Store::locate(manifest_dir, host.package, arguments.out.as_deref())?;
@@ -59,6 +62,7 @@ impl Shelf {
             fingerprint: host.fingerprint.and_then(|json| serde_json::from_str(json).ok()),
             known: jobs.iter().map(|job| (job.name, job.id)).collect(),
             document: read_document(&manifest_dir.join("blueprint.json")),
+            catalogue,
             history,
             also_in: also_in.into_iter().collect(),
             models: Vec::new(),
@@ -77,6 +81,14 @@ impl Shelf {
     /// The models of every job that was kept, in the order of the run.
     pub(crate) fn models(&self) -> &[(&'static str, Vec<Model>)] {
         &self.models
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(crate) fn jobs(&self) -> Jobs<'_> {
+        Jobs { known: &self.known, document: &self.document }
     }
 
     /// The places that a run writes to.
@@ -111,6 +123,9 @@ impl Shelf {
         let dropped = self.store.remove_replaced(&self.known);
         self.note(dropped);
         let written = self.write_blueprint_profiles();
+        self.note(written);
+        let registered = self.known.iter().map(|&(name, id)| RegisteredJob { name: name.to_owned(), id });
+        let written = self.store.register(&registered.collect::<Vec<_>>());
         self.note(written);
         self.error.take().map_or(Ok(()), Err)
     }
@@ -159,7 +174,7 @@ impl Shelf {
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
         let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
-        profile.advice = Some(advise(&profile, &samples, Catalogue::builtin(), &Options::default()));
+        profile.advice = Some(advise(&profile, &samples, &self.catalogue, &Options::default()));
         Ok((profile, samples))
     }
 }
@@ -239,6 +254,7 @@ fn merge(
         job: job.name.to_owned(),
         id: job.id,
         source: Source { file: job.source.file.to_owned(), line: job.source.line },
+        targets: job.targets.iter().map(|&target| target.to_owned()).collect(),
         summary: JobProfile::of(
             &fresh.cases,
             job.stateful || !fresh.evidence.stateful.is_empty(),
@@ -261,7 +277,7 @@ fn merge(
 
 /// The jobs that the package's document lists; none where there is no such document yet. One that can't
 /// be read is for `build.rs` to refuse.
-fn read_document(path: &Path) -> Vec<DocumentJob> {
+pub(crate) fn read_document(path: &Path) -> Vec<DocumentJob> {
     let Ok(text) = fs::read(path) else { return Vec::new() };
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
     let jobs = serde_json::from_slice(text)

@@ -2,19 +2,8 @@
 
 use profiling_core::advise::{Advice, Catalogue, Constraint, PlatformAdvice, Reason, Verdict};
 use profiling_core::job::JobDescriptor;
-use thiserror::Error;
 
-/// A target that nobody has heard of.
-#[derive(Debug, Error)]
-#[error(
-    "the job `{job}` has the target `{target}`, which is no platform{}; the platforms are {}",
-    closest(target),
-    known()
-)]
-pub(crate) struct UnknownTarget {
-    job: &'static str,
-    target: &'static str,
-}
+use crate::platforms::{self, PlatformsError};
 
 /// A target that a job was not shown to fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +17,13 @@ pub(crate) struct Missed {
 }
 
 /// Makes sure that every target is a platform of the catalogue.
-pub(crate) fn check(jobs: &[&'static JobDescriptor]) -> Result<(), UnknownTarget> {
+pub(crate) fn check(jobs: &[&'static JobDescriptor], catalogue: &Catalogue) -> Result<(), PlatformsError> {
     let mut targets = jobs.iter().flat_map(|job| job.targets.iter().map(|&target| (job.name, target)));
-    let unknown = targets.find(|(_, target)| Catalogue::builtin().platform(target).is_none());
-    unknown.map_or(Ok(()), |(job, target)| Err(UnknownTarget { job, target }))
+    let unknown = targets.find(|(_, target)| catalogue.platform(target).is_none());
+    unknown.map_or(Ok(()), |(job, target)| {
+        let hint = platforms::hint(target, catalogue);
+        Err(PlatformsError::Target { job: job.to_owned(), id: target.to_owned(), hint })
+    })
 }
 
 /// The targets of a job that its advice doesn't call compatible, with headroom or less.
@@ -55,20 +47,6 @@ fn miss(job: &'static str, target: &'static str, platform: &PlatformAdvice) -> M
     };
     let fails = unmet.iter().any(|reason| tells(reason));
     Missed { job, target, fails, reasons: unmet.iter().map(|reason| reason.text.clone()).collect() }
-}
-
-fn closest(target: &str) -> String {
-    let likeness = |platform: &str| strsim::jaro_winkler(target, platform);
-    let platforms = Catalogue::builtin().platforms.iter().map(|platform| &*platform.id);
-    let closest = platforms.max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    let closest = closest.filter(|platform| likeness(platform) > 0.8);
-    closest.map(|platform| format!("; did you mean `{platform}`?")).unwrap_or_default()
-}
-
-fn known() -> String {
-    let platforms: Vec<String> =
-        Catalogue::builtin().platforms.iter().map(|platform| format!("`{}`", platform.id)).collect();
-    platforms.join(", ")
 }
 
 #[cfg(test)]
@@ -179,8 +157,9 @@ mod tests {
     fn a_target_that_is_none_is_refused_with_a_guess() {
         static KNOWN: JobDescriptor = job(&["aws-lambda", "fly-machines"]);
         static UNKNOWN: JobDescriptor = job(&["aws-lamda"]);
-        assert!(check(&[&KNOWN]).is_ok());
-        let message = check(&[&KNOWN, &UNKNOWN]).expect_err("unknown").to_string();
-        assert!(message.contains("`aws-lamda`, which is no platform; did you mean `aws-lambda`?"), "{message}");
+        assert!(check(&[&KNOWN], Catalogue::builtin()).is_ok());
+        let message = check(&[&KNOWN, &UNKNOWN], Catalogue::builtin()).expect_err("unknown").to_string();
+        let says = "the job `job` has the target `aws-lamda`, which is no platform; did you mean `aws-lambda`?";
+        assert!(message.contains(says), "{message}");
     }
 }

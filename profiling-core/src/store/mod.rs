@@ -6,6 +6,7 @@
 //! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
 //! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
 //! | `<target>/profiling/.history/<package>.jsonl` | what each run has measured: one [`HistoryEntry`](crate::history::HistoryEntry) a line |
+//! | `<target>/profiling/.jobs/<package>.json` | its jobs, profiled or not: [`RegisteredJob`]s |
 //! | `<target>/profiling/.lock` | held by whoever measures or writes |
 //!
 //! A package's directory exists once a run of its jobs has written, or dropped, a profile. A job's name
@@ -34,11 +35,13 @@ use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
 pub(crate) mod atomic;
 mod history;
 mod names;
+mod roster;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use history::History;
+pub use roster::RegisteredJob;
 
 /// The environment variable that names a directory in place of cargo's target directory.
 pub const OUT_VARIABLE: &str = "PROFILING_OUT";

@@ -47,6 +47,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         job: job.to_owned(),
         id,
         source: Source { file: "src/lib.rs".to_owned(), line: 12 },
+        targets: vec!["aws-lambda".to_owned()],
         summary: Some(JobProfile {
             avg_duration_ms: 1,
             p95_duration_ms: 2,

@@ -2,10 +2,11 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use profiling_core::history::HistoryEntry;
-use profiling_core::profile::{Grade, Params};
+use profiling_core::profile::Grade;
 use profiling_core::statistics::change_points;
 
-use super::{figures, table::NOT_MEASURED};
+use super::table::NOT_MEASURED;
+use super::{case_path, figures};
 
 /// The runs that are shown one by one, of each trend.
 const ROWS: usize = 30;
@@ -15,7 +16,7 @@ const COLUMNS: usize = 60;
 /// The trends of a job, or of one of its cases; `None` where no run has measured it.
 pub(crate) fn render(entries: &[HistoryEntry], asked: &str) -> Option<String> {
     let mut trends: Vec<Vec<&HistoryEntry>> = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.job == asked || path(entry) == asked) {
+    for entry in entries.iter().filter(|entry| entry.job == asked || case_path(&entry.job, &entry.params) == asked) {
         match trends.iter_mut().find(|trend| entry.continues(trend[0])) {
             Some(trend) => trend.push(entry),
             None => trends.push(vec![entry]),
@@ -33,21 +34,12 @@ pub(crate) fn jobs(entries: &[HistoryEntry]) -> Vec<String> {
     jobs
 }
 
-/// As a filter names it.
-fn path(entry: &HistoryEntry) -> String {
-    if entry.params.is_empty() { entry.job.clone() } else { format!("{}/{}", entry.job, label(&entry.params)) }
-}
-
-fn label(params: &Params) -> String {
-    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    params.iter().map(|(name, given)| format!("{name}={}", value(given))).collect::<Vec<_>>().join(",")
-}
-
 fn render_trend(trend: &[&HistoryEntry]) -> String {
     let first = trend[0];
     let debug = if first.debug_assertions { ", debug assertions on" } else { "" };
     let cpu = first.cpu_model.as_deref().unwrap_or("CPU not known");
-    let mut lines = vec![format!("\n{} · opt-level {}{debug} · {cpu}", path(first), first.opt_level)];
+    let mut lines =
+        vec![format!("\n{} · opt-level {}{debug} · {cpu}", case_path(&first.job, &first.params), first.opt_level)];
     if trend.len() > 2 {
         let walls: Vec<u64> = trend.iter().map(|entry| entry.wall_ns).collect();
         lines.push(format!("wall p50: {}", bars(&walls[walls.len().saturating_sub(COLUMNS)..])));

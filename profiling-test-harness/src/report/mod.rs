@@ -1,5 +1,6 @@
 //! What the user sees: one file per form.
 
+pub(crate) mod advice;
 pub(crate) mod budgets;
 pub(crate) mod comparison;
 pub(crate) mod failures;
@@ -9,11 +10,12 @@ pub(crate) mod history;
 pub(crate) mod listing;
 pub(crate) mod progress;
 pub(crate) mod rehearsals;
+pub(crate) mod stages;
 pub(crate) mod table;
 
 use profiling_core::budget::{Judgement, Outcome};
 use profiling_core::job::{Case, JobDescriptor};
-use profiling_core::profile::{CaseProfile, RehearsalOutcome};
+use profiling_core::profile::{CaseProfile, Params, RehearsalOutcome};
 
 use crate::capture::Capture;
 use crate::supervisor::CaseFailure;
@@ -71,8 +73,19 @@ impl CaseReport {
     }
 }
 
+/// A case as a filter names it.
+pub(crate) fn case_path(job: &str, params: &Params) -> String {
+    if params.is_empty() { job.to_owned() } else { format!("{job}/{}", label(params)) }
+}
+
+/// `n=10,k=2`.
+pub(crate) fn label(params: &Params) -> String {
+    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    params.iter().map(|(name, given)| format!("{name}={}", value(given))).collect::<Vec<_>>().join(",")
+}
+
 /// A character as it may be shown, control characters as Rust writes them.
-fn harmless(c: char) -> String {
+pub(crate) fn harmless(c: char) -> String {
     if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().to_string() } else { c.to_string() }
 }
 

@@ -2,10 +2,10 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use profiling_core::budget::Outcome;
-use profiling_core::profile::{CaseProfile, Grade};
+use profiling_core::profile::{CaseProfile, Grade, Profile};
 use profiling_core::statistics::{Percentile, Summary};
 
-use super::{CaseReport, budgets, figures};
+use super::{CaseReport, budgets, figures, label};
 
 /// Stands where there is no figure.
 pub(super) const NOT_MEASURED: &str = "–";
@@ -18,6 +18,29 @@ const REASON: usize = 72;
 
 /// One row per case; `instructions`: with their number.
 pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
+    let mut lines = vec![table(reports.iter().map(row), instructions)];
+    let profiles: Vec<&CaseProfile> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
+    lines.extend(legend(&profiles));
+    lines.extend(reports.iter().filter_map(noise));
+    lines.extend(budgets::warnings(reports));
+    lines.join("\n")
+}
+
+/// One row per case of stored profiles; with instructions where any were counted.
+pub(crate) fn stored(profiles: &[&Profile]) -> String {
+    let cases = || profiles.iter().flat_map(|profile| profile.cases.iter().map(move |case| (&*profile.job, case)));
+    let row = |(job, case): (&str, &CaseProfile)| {
+        let [samples, p50, p95, p99, cpu, memory, allocations, instructions] = cells(case);
+        let (job, label, verdict) = (job.to_owned(), label(&case.params), outcome(case));
+        [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, verdict]
+    };
+    let instructions = cases().any(|(_, case)| case.instructions.is_some());
+    let mut lines = vec![table(cases().map(row), instructions)];
+    lines.extend(legend(&cases().map(|(_, case)| case).collect::<Vec<_>>()));
+    lines.join("\n")
+}
+
+fn table(rows: impl Iterator<Item = [String; 11]>, instructions: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([
@@ -33,22 +56,21 @@ pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
         "instructions",
         "verdict",
     ]);
-    for column in 2..=8 {
+    for column in 2..=INSTRUCTIONS {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for report in reports {
-        table.add_row(row(report));
+    table.add_rows(rows);
+    if let Some(column) = table.column_mut(INSTRUCTIONS).filter(|_| !instructions) {
+        column.set_constraint(ColumnConstraint::Hidden);
     }
-    if let Some(column) = table.column_mut(INSTRUCTIONS) {
-        column.set_cell_alignment(CellAlignment::Right);
-        if !instructions {
-            column.set_constraint(ColumnConstraint::Hidden);
-        }
-    }
-    let profiles: Vec<&CaseProfile> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
-    let mut lines = vec![table.to_string()];
+    table.to_string()
+}
+
+/// What the signs in a table mean, where there are any.
+fn legend(profiles: &[&CaseProfile]) -> Vec<String> {
+    let mut lines = Vec::new();
     if profiles.iter().any(|profile| lacks_a_figure(profile)) {
         lines.push(format!("{NOT_MEASURED} not measured on this platform or in this build"));
     }
@@ -57,9 +79,7 @@ pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
         let [p50, p95, p99] = [Percentile::P50, Percentile::P95, Percentile::P99].map(needs);
         lines.push(format!("{UNSURE} of too few samples to be sure: {p50}, {p95}, {p99}"));
     }
-    lines.extend(reports.iter().filter_map(noise));
-    lines.extend(budgets::warnings(reports));
-    lines.join("\n")
+    lines
 }
 
 /// What made a case noisy.
@@ -69,9 +89,10 @@ fn noise(report: &CaseReport) -> Option<String> {
 }
 
 /// What came of a case that was measured.
-fn outcome(report: &CaseReport, profile: &CaseProfile) -> String {
-    let over: Vec<&str> = report.budgets(Outcome::Over).map(|judgement| judgement.budget.name()).collect();
-    let near: Vec<&str> = report.budgets(Outcome::Near).map(|judgement| judgement.budget.name()).collect();
+fn outcome(profile: &CaseProfile) -> String {
+    let of = |outcome| profile.budgets.iter().filter(move |judgement| judgement.outcome == outcome);
+    let names = |outcome| of(outcome).map(|judgement| judgement.budget.name()).collect::<Vec<_>>();
+    let (over, near) = (names(Outcome::Over), names(Outcome::Near));
     let noisy = profile.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy);
     let mut parts = vec![if over.is_empty() { "ok".to_owned() } else { format!("over budget: {}", over.join(", ")) }];
     parts.extend((!near.is_empty()).then(|| format!("near budget: {}", near.join(", "))));
@@ -87,7 +108,7 @@ fn row(report: &CaseReport) -> [String; 11] {
         return [job, label, none(), none(), none(), none(), none(), none(), none(), none(), reason];
     };
     let [samples, p50, p95, p99, cpu, memory, allocations, instructions] = cells(profile);
-    [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, outcome(report, profile)]
+    [job, label, samples, p50, p95, p99, cpu, memory, allocations, instructions, outcome(profile)]
 }
 
 fn cells(profile: &CaseProfile) -> [String; 8] {

@@ -8,6 +8,7 @@ mod budgets;
 #[cfg(target_os = "linux")]
 mod cgroups;
 mod configuration;
+mod decisions;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod disk;

@@ -345,7 +345,8 @@ impl Sandbox {
         PathBuf::from(message["executable"].as_str().expect("just checked"))
     }
 
-    fn command(&self, program: PathBuf, arguments: &str) -> Command {
+    /// A program with these arguments, in the package's directory.
+    pub(crate) fn command(&self, program: PathBuf, arguments: &str) -> Command {
         let mut command = Command::new(program);
         command
             .args(arguments.split_whitespace())

@@ -1,0 +1,96 @@
+//! `export`: profiles and advice as other programs read them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use profiling_core::advise::{
+    BenchmarkProfile, Catalogue, JobCost, Options, PriceTerms, QosBaseline, price_suggestions, prometheus_rules,
+};
+use profiling_core::profile::Profile;
+use serde_json::json;
+
+use super::arguments::{Export, What};
+use super::package::Package;
+use super::{Error, pretty};
+use crate::advisor;
+use crate::report::advice::JobAdvice;
+
+/// Writes what is asked for.
+pub(super) fn export(package: &Package, catalogue: &Catalogue, asked: &Export) -> Result<(), Error> {
+    let text = match asked.what {
+        What::Prometheus => prometheus_rules(&package.name, &baselines(package, catalogue)?),
+        What::Qos => pretty(&json!({"package": package.name, "jobs": baselines(package, catalogue)?})),
+        What::Pricing { service_id, margin, usd_per_token, decimals } => {
+            prices(package, catalogue, service_id, &PriceTerms::new(margin, usd_per_token, decimals)?)?
+        }
+        What::BenchmarkProfile => benchmarks(package, &asked.jobs)?,
+        What::Summary => summary(package)?,
+    };
+    let text = format!("{}\n", text.trim_end_matches('\n'));
+    match &asked.out {
+        None => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            Ok(())
+        }
+        Some(path) => {
+            write(path, &text).map_err(|reason| Error::Unwritable { path: path.clone(), reason })?;
+            say!("wrote {}", path.display());
+            Ok(())
+        }
+    }
+}
+
+/// The file changes as a whole or not at all.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+fn advised(package: &Package, catalogue: &Catalogue) -> Result<Vec<JobAdvice>, Error> {
+    let known = package.known();
+    Ok(advisor::on_jobs(&package.store, package.jobs(&known), |_| true, catalogue, &Options::default())?)
+}
+
+fn baselines(package: &Package, catalogue: &Catalogue) -> Result<Vec<QosBaseline>, Error> {
+    Ok(advised(package, catalogue)?.into_iter().filter_map(|job| job.advice.qos).collect())
+}
+
+fn prices(package: &Package, catalogue: &Catalogue, service: u64, terms: &PriceTerms) -> Result<String, Error> {
+    let advised = advised(package, catalogue)?;
+    let costs: BTreeMap<u32, Option<JobCost>> =
+        advised.iter().filter_map(|job| Some((job.id?, JobCost::least(&job.advice)))).collect();
+    if costs.is_empty() {
+        return Err(Error::NoIds(package.name.clone()));
+    }
+    Ok(price_suggestions(service, costs.iter().map(|(&id, cost)| (id, cost.as_ref())), terms))
+}
+
+fn benchmarks(package: &Package, jobs: &[String]) -> Result<String, Error> {
+    if let Some(job) = package.unprofiled(jobs).first().filter(|_| !jobs.is_empty()) {
+        package.expect_jobs(jobs)?;
+        return Err(Error::NotProfiled { job: (*job).to_owned() });
+    }
+    let profiles = package.profiles(jobs)?;
+    let ids = package.ids();
+    let of = |profile: &&Profile| -> Result<Option<BenchmarkProfile>, Error> {
+        let id = ids.get(&*profile.job).map_or_else(|| profile.job.clone(), u32::to_string);
+        Ok(BenchmarkProfile::of(id, profile, &package.samples(profile)?))
+    };
+    let benchmarks = profiles.iter().map(of).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    Ok(match (&benchmarks[..], jobs) {
+        ([one], [_]) => pretty(one),
+        _ => pretty(&benchmarks),
+    })
+}
+
+fn summary(package: &Package) -> Result<String, Error> {
+    let known = package.known();
+    let profiles = package.store.blueprint_profiles(&known, package.jobs(&known).document)?;
+    profiles.map(|profiles| pretty(&profiles)).ok_or_else(|| Error::NoIds(package.name.clone()))
+}
