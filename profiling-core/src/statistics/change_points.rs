@@ -42,7 +42,7 @@ pub struct ChangePoint {
 /// ```
 /// use profiling_core::statistics::change_points;
 ///
-/// let series = [100, 101, 99, 100, 102, 98, 160, 100, 120, 121, 119, 120, 122, 118];
+/// let series = [100, 101, 160, 99, 100, 102, 98, 100, 120, 121, 119, 120, 122, 118];
 /// let found = change_points(&series);
 /// assert_eq!((found.len(), found[0].at, found[0].before, found[0].after), (1, 8, 100, 120));
 /// ```
