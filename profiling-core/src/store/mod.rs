@@ -34,6 +34,7 @@ use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
 
 pub(crate) mod atomic;
 mod history;
+mod lines;
 mod names;
 mod roster;
 pub(crate) mod target;
@@ -315,7 +316,7 @@ impl LockedStore {
         });
         let staged_samples = staged_samples.map_err(io_error("write", &samples_path))?;
         let staged_profile = atomic::stage(&path, |file| {
-            serde_json::to_writer_pretty(&mut *file, profile)?;
+            lines::write(file, profile)?;
             file.write_all(b"\n")
         });
         let staged_profile = staged_profile.map_err(io_error("write", &path))?;
@@ -331,7 +332,7 @@ impl LockedStore {
     pub(crate) fn replace_profile(&self, profile: &Profile, modified: SystemTime) -> Result<(), StoreError> {
         let path = self.profile_path(&profile.job);
         let staged = atomic::stage(&path, |file| {
-            serde_json::to_writer_pretty(&mut *file, profile)?;
+            lines::write(file, profile)?;
             file.write_all(b"\n")
         });
         let replaced = staged.and_then(|staged| {
