@@ -128,7 +128,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let catalogue = platforms::load(arguments.platforms(manifest_dir).as_deref())?;
     targets::check(&jobs, &catalogue)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
-    let rehearsals = Rehearsals::prepare(&arguments.rehearse, Catalogue::builtin())?;
+    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue)?;
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
@@ -243,11 +243,8 @@ fn measure(
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
             };
             let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &environment);
-            Program { catalogue: Catalogue::builtin(), rehearse: &mut rehearse, advise: &advise }.run(
-                runs,
-                sizes,
-                *all_chosen,
-            );
+            let mut program = Program { catalogue: shelf.catalogue(), rehearse: &mut rehearse, advise: &advise };
+            program.run(runs, sizes, *all_chosen);
         }
         if baseline.is_some() {
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
