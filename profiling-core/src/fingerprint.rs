@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Stands in the second line of a file of models, which follow from measurements and are no part of what was
+/// measured.
+pub(crate) const EMITTED: &str = "Made by `--emit-models`, which replaces it.";
+
 /// What was measured: one part for each thing that can change it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {

@@ -367,9 +367,9 @@ fn list_baselines(baselines: &Baselines) -> Result<(), SessionError> {
     for name in names {
         match baselines.describe(&name) {
             Ok(manifest) => {
-                let commit = manifest.environment.git_commit.unwrap_or_default();
+                let commit = manifest.environment.git_commit.as_deref().unwrap_or_default();
                 let commit = commit.get(..8).unwrap_or_default();
-                say!("{name}: {}, {} {commit}", plural(manifest.jobs.len(), "job"), manifest.environment.profiled_at);
+                say!("{name}: {}, {} {commit}", plural(manifest.profiled(), "job"), manifest.environment.profiled_at);
             }
             Err(error) => complain!("{name}: {error}"),
         }

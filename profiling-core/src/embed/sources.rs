@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{EmbedError, io_error};
 use super::packages::Package;
+use crate::fingerprint::EMITTED;
 use crate::fingerprint::Fnv;
 
 /// What stands before the name of a file that the compiler reads.
@@ -107,6 +108,9 @@ impl Reader<'_> {
             content => content.map_err(io_error("read", path))?,
         };
         let code = is_code(path).then(|| String::from_utf8_lossy(&content));
+        if code.as_ref().is_some_and(|code| code.lines().take(3).any(|line| line.contains(EMITTED))) {
+            return Ok(());
+        }
         // Git may write other line endings elsewhere.
         let hash =
             code.as_ref().map_or_else(|| Fnv::of(&content), |code| Fnv::of(code.replace("\r\n", "\n").as_bytes()));
@@ -250,6 +254,16 @@ mod tests {
             assert!(files.counts(path, "changed")?, "{path}");
         }
         assert!(!files.counts("data/other.bin", "1")?);
+        Ok(())
+    }
+
+    #[test]
+    fn models_follow_from_what_was_measured() -> TestResult {
+        let files = Files::new("src/lib.rs")?;
+        files.write("src/lib.rs", "pub mod costs;")?;
+        let before = files.names()?;
+        files.write("src/costs.rs", &crate::statistics::rust_source("it", []))?;
+        assert_eq!(files.names()?, before);
         Ok(())
     }
 

@@ -24,7 +24,7 @@ impl Baselines {
         let baseline = self.load(name)?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let written = || {
-            let mut file = NamedTempFile::new_in(directory)?;
+            let mut file = readable_file_in(directory)?;
             file.write_all(&baseline.pack()?)?;
             file.persist(path).map_err(|error| error.error)
         };
@@ -43,12 +43,9 @@ impl Baselines {
         let manifest = Manifest::parse(&text, path)?;
         manifest.check(&self.package, path)?;
         let name: Name = manifest.name.parse().map_err(refused)?;
-        if self.path(&name).exists() {
-            return if self.describe(&name).is_ok_and(|there| there == manifest) {
-                Ok(name)
-            } else {
-                Err(BaselineError::Taken(name))
-            };
+        // The same one again replaces what may have been damaged since.
+        if self.path(&name).exists() && !self.describe(&name).is_ok_and(|there| there == manifest) {
+            return Err(BaselineError::Taken(name));
         }
         let new = self.begin()?;
         let mut expected: HashMap<&str, u64> = manifest.files.iter().map(|file| (&*file.path, file.bytes)).collect();
@@ -77,6 +74,17 @@ impl Baselines {
         self.put(new, &name)?;
         Ok(name)
     }
+}
+
+/// A file that others may read as they may any that is made here.
+fn readable_file_in(directory: &Path) -> io::Result<NamedTempFile> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(directory)
+    }
+    #[cfg(not(unix))]
+    NamedTempFile::new_in(directory)
 }
 
 /// The manifest's text, which has to be the first entry.

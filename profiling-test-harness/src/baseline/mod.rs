@@ -135,6 +135,11 @@ struct KeptFile {
 }
 
 impl Manifest {
+    /// The number of jobs that have a profile.
+    pub(crate) fn profiled(&self) -> usize {
+        self.files.iter().filter(|file| file.path.ends_with(".samples.jsonl")).count()
+    }
+
     fn read(directory: &Path) -> Result<Self, BaselineError> {
         let path = directory.join(MANIFEST);
         let file = File::open(&path).map_err(io_error("read", &path))?;

@@ -20,6 +20,8 @@ const TURN: Duration = Duration::from_millis(1);
 const WORKER: Duration = Duration::from_millis(30);
 /// What a worker needs beside its executions.
 const START: Duration = Duration::from_millis(5);
+/// What a worker may always take for an execution, and to get ready.
+const LEAST_PATIENCE: Duration = Duration::from_secs(10);
 /// The pairs that are needed to tell anything.
 const FEWEST: u32 = 10;
 
@@ -160,6 +162,8 @@ impl Contest {
         pairs: usize,
         time: Duration,
     ) -> Result<(), CaseFailure> {
+        // What hangs now, and did not before, would hang for all of the job's timeout.
+        self.plan.timeout = self.plan.timeout.min(time.max(self.typical.saturating_mul(20)).max(LEAST_PATIENCE));
         let (old, new) = (baseline.harness(), supervisor.executable().to_owned());
         while self.is_open() && self.trials < pairs && self.spent < time {
             let begin = Instant::now();
@@ -215,7 +219,9 @@ impl Contest {
 
     pub(crate) fn outcome(self) -> ComparedCase {
         let judged = |figure: Figure| Some(figure.tested()?.judged(figure.verdict?));
-        let metrics = self.figures.into_iter().filter_map(judged).collect();
+        // Nobody goes on for the sake of what doesn't decide, so that it says nothing to be undecided.
+        let says = |figure: &Figure| figure.decides || figure.tested.is_some();
+        let metrics = self.figures.into_iter().filter(says).filter_map(judged).collect();
         ComparedCase { report: self.report, method: Method::Interleaved, metrics, advisory: None }
     }
 }
@@ -234,8 +240,10 @@ impl Figure {
                 if self.metric.is_exact() { Comparison::of_counts(&pairs) } else { Comparison::of_pairs(&pairs) };
             let middle = |side: fn(&pairing::Pair) -> f64| median(self.pairs.iter().map(side).collect());
             let noise = noise_floor(&itself, pairs.len()).unwrap_or(0.0);
-            let figures = (middle(|pair| pair.old)?, middle(|pair| pair.new)?);
-            Some(Tested::new(self.metric, figures, comparison?.with_noise(noise)))
+            let (comparison, old) = (comparison?, middle(|pair| pair.old)?);
+            // Of a time, the median of one version may be that of quieter moments than the other's.
+            let new = if self.metric.is_time() { old * (1.0 + comparison.effect) } else { middle(|pair| pair.new)? };
+            Some(Tested::new(self.metric, (old, new), comparison.with_noise(noise)))
         })
     }
 

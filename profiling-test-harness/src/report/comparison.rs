@@ -1,7 +1,7 @@
 //! What a comparison with a baseline found.
 
 use comfy_table::{CellAlignment, Table, presets};
-use profiling_core::statistics::comparison::{Outcome, Verdict};
+use profiling_core::statistics::comparison::{Outcome, STORED_MINIMUM_EFFECT, Verdict};
 
 use super::{CaseReport, figures};
 use crate::baseline::Baseline;
@@ -117,8 +117,11 @@ fn share(share: f64) -> String {
 fn seen_from(verdict: &Verdict) -> String {
     match verdict.smallest_detectable {
         0.0 => "any".to_owned(),
-        effect if effect.is_finite() => format!("{:.1}%", effect * 100.0),
-        _ if verdict.outcome == Outcome::Unchanged => format!("{:.1}%", verdict.minimum_effect * 100.0),
+        // Next to nothing can grow by any share of itself.
+        effect if effect <= 1.0 => format!("{:.1}%", effect * 100.0),
+        _ if verdict.outcome == Outcome::Unchanged && verdict.minimum_effect <= 1.0 => {
+            format!("{:.1}%", verdict.minimum_effect * 100.0)
+        }
         _ => "–".to_owned(),
     }
 }
@@ -144,7 +147,8 @@ fn outcome(outcome: Outcome) -> String {
 fn stored(case: &ComparedCase, reports: &[CaseReport]) -> Option<String> {
     let Method::Stored(why) = &case.method else { return None };
     let path = reports[case.report].case.path();
-    Some(format!("stored figures were compared, from 10% on: {path}: {why}"))
+    let from = STORED_MINIMUM_EFFECT * 100.0;
+    Some(format!("stored figures were compared, from {from}% on: {path}: {why}"))
 }
 
 /// What to do with what was found.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::term::{Growth, Term};
 use super::{Curve, Metric, Model};
+use crate::fingerprint::EMITTED;
 
 /// What the functions of the file are made of, from which the file is complete.
 const ARITHMETIC: &str = include_str!("emitted.rs");
@@ -28,7 +29,7 @@ const WIDTH: usize = 100;
 pub fn rust_source<'a>(package: &str, jobs: impl IntoIterator<Item = (&'a str, &'a [Model])>) -> String {
     let mut source = format!(
         "//! Upper bounds of what the jobs of `{}` cost, as they were measured, for metering at run time.\n//!\n//! \
-         Made by `--emit-models`, which replaces it. Between the levels that were measured a function is above\n//! all \
+         {EMITTED} Between the levels that were measured a function is above\n//! all \
          samples; beyond them it goes on as it grew. Each saturates at `u64::MAX`.\n",
         escaped(package)
     );
