@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::ColorChoice;
 use profiling_core::advise::{Catalogue, Options, SizesListed};
@@ -283,12 +283,14 @@ fn write_comparison(
     baseline: &Baseline,
     reports: &[CaseReport],
 ) -> Result<(), SessionError> {
+    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let entries = |case| Entry::of(host.package, case, compared, reports, &at);
     let named = |jobs: &[String]| -> Vec<JobName> {
         jobs.iter().map(|job| JobName { package: host.package.to_owned(), job: job.clone() }).collect()
     };
     let mut file = ComparisonFile {
         baseline: baseline.name.to_string(),
-        comparisons: compared.cases.iter().flat_map(|case| Entry::of(host.package, case, compared, reports)).collect(),
+        comparisons: compared.cases.iter().flat_map(entries).collect(),
         added: named(&compared.added),
         removed: named(&compared.removed),
     };

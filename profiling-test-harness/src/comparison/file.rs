@@ -55,6 +55,9 @@ pub(crate) struct Entry {
     pub new: f64,
     /// The smallest effect that could have been seen.
     pub smallest_effect: Option<f64>,
+    /// When, in RFC 3339: entries of jobs that the last run left out are of an earlier one.
+    #[serde(default)]
+    pub compared_at: String,
     /// `interleaved` or `stored`.
     pub method: String,
     /// Why a regression does not fail the run; absent where it does.
@@ -69,6 +72,7 @@ impl Entry {
         case: &'a ComparedCase,
         compared: &'a Compared,
         reports: &'a [CaseReport],
+        compared_at: &'a str,
     ) -> impl Iterator<Item = Self> + 'a {
         let measured = reports[case.report].case;
         let advisory = compared.advisory.as_ref().or(case.advisory.as_ref());
@@ -86,6 +90,7 @@ impl Entry {
             old: metric.figures.0,
             new: metric.figures.1,
             smallest_effect: finite(metric.verdict.smallest_detectable),
+            compared_at: compared_at.to_owned(),
             method: case.method.name().to_owned(),
             advisory: advisory.cloned(),
         })

@@ -146,6 +146,7 @@ impl Comparer<'_> {
                 Err(why) => stored.push((index, old, why)),
             }
         }
+        compared.added = whole_jobs(&compared.added, reports);
         self.hold(supervisor, &mut contests, reports, progress);
         for (contest, old) in contests {
             match contest.broken() {
@@ -342,6 +343,23 @@ fn settle(contests: &mut [(Contest, Vec<Sample>)], rule: &Rule, meant: &dyn Fn(&
             contest.settle(&own);
         }
     }
+}
+
+/// The job's name in place of the cases, where they are all that it has.
+fn whole_jobs(cases: &[String], reports: &[CaseReport]) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for report in reports {
+        let path = report.case.path();
+        if !cases.contains(&path) {
+            continue;
+        }
+        let job = report.case.job.name;
+        let own = reports.iter().filter(|report| report.case.job.name == job);
+        let whole = own.into_iter().all(|report| cases.contains(&report.case.path()));
+        named.push(if whole { job.to_owned() } else { path });
+    }
+    named.dedup();
+    named
 }
 
 /// Where a case failed that passed before it was compared.
