@@ -33,7 +33,7 @@ fn promtool_accepts_the_rules() -> TestResult {
     for (name, rules) in [("rules.yml", rules), ("none.yml", prometheus_rules("none", []))] {
         let path = directory.path().join(name);
         std::fs::write(&path, rules)?;
-        match Command::new("promtool").args(["check", "rules"]).arg(&path).output() {
+        match Command::new("promtool").args(["check", "rules", "--lint-fatal"]).arg(&path).output() {
             Ok(output) => assert!(output.status.success(), "{output:?}"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 eprintln!("promtool is not installed: the rules were not checked");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, ColorChoice, Command, value_parser};
+use profiling_core::advise::Options;
 use profiling_core::budget::Bound;
 use profiling_core::sampling::Samples;
 
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     pub baseline: Option<Name>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    /// The share of memory and time that stays free where a job fits.
+    pub headroom: Option<f64>,
     pub list: bool,
     pub format: Format,
     pub color: ColorChoice,
@@ -66,6 +69,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    pub(crate) fn advising(&self) -> Options {
+        let configured = self.defaults.advising();
+        Options { headroom: self.headroom.unwrap_or(configured.headroom), ..configured }
+    }
+
     pub(crate) fn quiet_machine(&self) -> bool {
         self.quiet_machine.or(self.defaults.quiet_machine).unwrap_or(false)
     }
@@ -289,6 +297,10 @@ fn own(command: Command) -> Command {
             .value_parser(tables),
         )
         .arg(
+            option("headroom", "PERCENT", "Of memory and time, what stays free where a job fits; default 20%")
+                .value_parser(percent),
+        )
+        .arg(
             option("platforms", "FILE", "Prices and limits of your own, over the built-in ones")
                 .value_parser(value_parser!(PathBuf)),
         )
@@ -485,6 +497,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         baseline: given.value("baseline", name)?,
         compare_time: given.value("compare-time", duration)?,
         minimum_effect: given.value("minimum-effect", percent)?,
+        headroom: given.value("headroom", percent)?,
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
             Some("terse") => Format::Terse,

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use profiling_core::advise::Options;
 use profiling_core::budget::Bound;
 use profiling_core::sampling::Samples;
 use thiserror::Error;
@@ -26,6 +27,7 @@ pub(crate) struct Configuration {
     pub budget_bound: Option<Bound>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    pub headroom: Option<f64>,
     pub history_file: Option<PathBuf>,
     /// Relative to the package.
     pub platforms: Option<PathBuf>,
@@ -35,7 +37,7 @@ pub(crate) struct Configuration {
 type Set = fn(&mut Configuration, Value<'_>) -> Result<(), String>;
 
 /// Every option that can be set: its name, which is that on the command line, and what it sets.
-const OPTIONS: [(&str, Set); 11] = [
+const OPTIONS: [(&str, Set); 12] = [
     ("samples", |all, value| value.number_or_text(cli::samples, &mut all.samples)),
     ("warmup", |all, value| value.number(cli::warmup, &mut all.warmup)),
     ("timeout", |all, value| value.text(cli::duration, &mut all.timeout)),
@@ -45,6 +47,7 @@ const OPTIONS: [(&str, Set); 11] = [
     ("budget-bound", |all, value| value.text(cli::bound, &mut all.budget_bound)),
     ("compare-time", |all, value| value.text(cli::duration, &mut all.compare_time)),
     ("minimum-effect", |all, value| value.text(cli::percent, &mut all.minimum_effect)),
+    ("headroom", |all, value| value.text(cli::percent, &mut all.headroom)),
     ("history-file", |all, value| value.text(|path| Ok(PathBuf::from(path)), &mut all.history_file)),
     ("platforms", |all, value| value.text(cli::path, &mut all.platforms)),
 ];
@@ -65,6 +68,12 @@ pub(crate) enum ConfigurationError {
 }
 
 impl Configuration {
+    /// How to advise, where nothing else says.
+    pub(crate) fn advising(&self) -> Options {
+        let default = Options::default();
+        Options { headroom: self.headroom.unwrap_or(default.headroom), ..default }
+    }
+
     /// Reads the manifest of the package in this directory, and that of its workspace. Where they are gone,
     /// as in a container that holds the binary alone, there is nothing to say.
     pub(crate) fn load(manifest_dir: &Path) -> Result<Self, ConfigurationError> {
@@ -254,7 +263,7 @@ mod tests {
         let all = load(
             "[package.metadata.profiling]\nsamples = \"auto(max = 50)\"\nwarmup = 0\ntimeout = \"1s 500ms\"\n\
              cold-samples = 3\nquiet-machine = true\ninstructions = false\nbudget-bound = \"figure\"\n\
-             compare-time = \"1min\"\nminimum-effect = \"5%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n",
+             compare-time = \"1min\"\nminimum-effect = \"5%\"\nheadroom = \"30%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n",
         )?;
         let expected = Configuration {
             samples: Some(Samples::Auto(Auto { max: 50, ..Auto::DEFAULT })),
@@ -266,6 +275,7 @@ mod tests {
             budget_bound: Some(Bound::Figure),
             compare_time: Some(Duration::from_secs(60)),
             minimum_effect: Some(0.05),
+            headroom: Some(0.3),
             history_file: Some(PathBuf::from("history.jsonl")),
             platforms: Some(PathBuf::from("prices.json")),
         };

@@ -147,7 +147,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         emit_models(host, &shelf, path)?;
     }
     if let Some(tables) = arguments.advise {
-        say!("{}\n", advice(&shelf, &chosen, tables)?);
+        say!("{}\n", advice(&shelf, &chosen, tables, arguments.advising())?);
     }
     if let Some(name) = &arguments.save_baseline {
         save_baseline(host, &shelf, name, &run, &jobs)?;
@@ -159,9 +159,9 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
 }
 
 /// What follows from the profiles of the chosen jobs; for a run of all jobs, for the blueprint, too.
-fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables) -> Result<String, StoreError> {
+fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, advising: Options) -> Result<String, StoreError> {
     let sizes = tables == Tables::Sizes;
-    let options = Options { sizes: if sizes { SizesListed::All } else { SizesListed::Few }, ..Options::default() };
+    let options = Options { sizes: if sizes { SizesListed::All } else { SizesListed::Few }, ..advising };
     let wanted = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
     let (jobs, catalogue) = (shelf.jobs(), shelf.catalogue());
     let advised = advisor::on_jobs(shelf.store(), jobs, wanted, catalogue, &options)?;

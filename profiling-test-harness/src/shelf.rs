@@ -32,6 +32,7 @@ pub(crate) struct Shelf {
     /// The jobs of the package's `blueprint.json`.
     document: Vec<DocumentJob>,
     catalogue: Catalogue,
+    advising: Options,
     /// Where each run adds what it has measured.
     history: PathBuf,
     /// For a build with `--target`, the triple's own directory.
@@ -63,6 +64,7 @@ impl Shelf {
             known: jobs.iter().map(|job| (job.name, job.id)).collect(),
             document: read_document(&manifest_dir.join("blueprint.json")),
             catalogue,
+            advising: arguments.advising(),
             history,
             also_in: also_in.into_iter().collect(),
             models: Vec::new(),
@@ -174,7 +176,7 @@ impl Shelf {
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
         let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
-        profile.advice = Some(advise(&profile, &samples, &self.catalogue, &Options::default()));
+        profile.advice = Some(advise(&profile, &samples, &self.catalogue, &self.advising));
         Ok((profile, samples))
     }
 }

@@ -103,6 +103,10 @@ impl Bounds {
     }
 }
 
+/// How much more CPU time than wall-clock time one thread may seem to have used: the CPU clock is read
+/// outside of the two readings of the wall clock.
+const READING_NS: f64 = 2_000.0;
+
 impl Work {
     fn of(sample: &Sample) -> Option<Self> {
         Some(Self {
@@ -118,10 +122,12 @@ impl Work {
     /// (CPU time + delay) ÷ wall-clock time, or one. Of a job that nobody delayed, with more CPUs than that, it
     /// takes as long as measured.
     pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
-        let busy = self.cpu_ns + self.delay_ns;
+        // What the reading of the CPU clock itself takes is no second thread.
+        let busy = (self.cpu_ns + self.delay_ns - READING_NS).max(0.0);
         let parallelism = if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 };
-        let waiting = (self.wall_ns - busy).max(0.0);
-        self.cpu_ns / vcpu.min(parallelism) + waiting
+        let cpu = self.cpu_ns.min(self.wall_ns * parallelism);
+        let waiting = (self.wall_ns - self.cpu_ns - self.delay_ns).max(0.0);
+        cpu / vcpu.min(parallelism) + waiting
     }
 }
 

@@ -260,8 +260,13 @@ pub fn price_suggestions<'a>(
     toml
 }
 
+/// The CPUs in use at once. What a reading of the CPU clock takes is no second one.
 fn ratio(cpu: f64, wall: f64) -> f64 {
-    if wall > 0.0 { cpu / wall } else { 0.0 }
+    const READING_NS: f64 = 2_000.0;
+    if wall <= 0.0 {
+        return 0.0;
+    }
+    if cpu <= wall + READING_NS { (cpu / wall).min(1.0) } else { cpu / wall }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the engine's own type")]

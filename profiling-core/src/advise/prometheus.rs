@@ -68,27 +68,44 @@ impl Rules {
         for (name, objective) in [("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99)] {
             let metric = format!("profiling:job_duration_seconds:{name}");
             let summary = format!("{name} of {} is above what was profiled: {}", baseline.job, measured(&objective));
-            self.alert("ProfiledLatencyExceeded", baseline, &metric, objective.objective_s, &summary);
+            let quantile = format!("\n      quantile: {name}");
+            self.alert("ProfiledLatencyExceeded", baseline, &metric, (objective.objective_s, &quantile), &summary);
         }
         let errors = &baseline.error_rate;
         let summary = format!("more than {}% of {} fail", errors.objective * 100.0, baseline.job);
-        self.alert("ProfiledErrorRateExceeded", baseline, "profiling:job_failures:ratio", errors.objective, &summary);
+        self.alert(
+            "ProfiledErrorRateExceeded",
+            baseline,
+            "profiling:job_failures:ratio",
+            (errors.objective, ""),
+            &summary,
+        );
         if let Some(bytes) = baseline.memory_bytes_max {
             let summary = format!("{} takes more memory than was profiled, with headroom", baseline.job);
-            self.alert("ProfiledMemoryExceeded", baseline, "profiling:job_memory_bytes:max", bytes as f64, &summary);
+            self.alert(
+                "ProfiledMemoryExceeded",
+                baseline,
+                "profiling:job_memory_bytes:max",
+                (bytes as f64, ""),
+                &summary,
+            );
         }
         if let Some(seconds) = baseline.cpu_seconds_max {
             let summary = format!("{} takes more CPU time than was profiled, with headroom", baseline.job);
-            self.alert("ProfiledCpuExceeded", baseline, "profiling:job_cpu_seconds:mean", seconds, &summary);
+            self.alert("ProfiledCpuExceeded", baseline, "profiling:job_cpu_seconds:mean", (seconds, ""), &summary);
         }
     }
 
-    fn alert(&mut self, name: &str, baseline: &QosBaseline, metric: &str, limit: f64, summary: &str) {
+    /// With the limit come labels beside the job's, which tell alerts of one name apart.
+    fn alert(&mut self, name: &str, baseline: &QosBaseline, metric: &str, limit: (f64, &str), summary: &str) {
+        let (limit, labels) = limit;
         let label = baseline.job.replace('\\', "\\\\").replace('"', "\\\"");
         let expression = format!("{metric}{{job_name=\"{label}\"}} > {limit}");
         self.line(&format!(
-            "  - alert: {name}\n    expr: {}\n    for: 10m\n    labels:\n      severity: warning\n    annotations:\n      summary: {}",
+            "  - alert: {name}\n    expr: {}\n    for: 10m\n    labels:\n      severity: warning\n      job_name: {}{labels}\n    annotations:\n      summary: {}",
             quoted(&expression),
+            // Labels are templates, too.
+            quoted(&baseline.job.replace("{{", "{ {")),
             // Prometheus takes annotations for templates.
             quoted(&summary.replace("{{", "{ {"))
         ));

@@ -9,12 +9,12 @@ use super::{Error, show};
 use crate::report::{budgets, case_path, harmless};
 
 /// Prints a line for each job and each reason; `true` where there is no reason.
-pub(super) fn check(package: &Package, catalogue: &Catalogue) -> Result<bool, Error> {
+pub(super) fn check(package: &Package, catalogue: &Catalogue, options: &Options) -> Result<bool, Error> {
     let known = package.known();
     let mut failed = 0;
     for &(job, _) in &known {
         let reasons = match package.profile(job) {
-            Some(profile) => reasons(package, profile, catalogue)?,
+            Some(profile) => reasons(package, profile, catalogue, options)?,
             None => vec!["it has no profile: run `cargo test --release --features profiling`".to_owned()],
         };
         report(job, &reasons);
@@ -39,7 +39,12 @@ fn report(job: &str, reasons: &[String]) {
     }
 }
 
-fn reasons(package: &Package, profile: &Profile, catalogue: &Catalogue) -> Result<Vec<String>, Error> {
+fn reasons(
+    package: &Package,
+    profile: &Profile,
+    catalogue: &Catalogue,
+    options: &Options,
+) -> Result<Vec<String>, Error> {
     let mut reasons = show::faults(profile);
     if profile.cases.is_empty() {
         reasons.push("no case of it was measured".to_owned());
@@ -50,7 +55,7 @@ fn reasons(package: &Package, profile: &Profile, catalogue: &Catalogue) -> Resul
         reasons.extend(of_case(case).into_iter().map(named));
     }
     if !profile.targets.is_empty() {
-        let advice = advise(profile, &package.samples(profile)?, catalogue, &Options::default());
+        let advice = advise(profile, &package.samples(profile)?, catalogue, options);
         reasons.extend(profile.targets.iter().filter_map(|target| missed(target, &advice)));
     }
     Ok(reasons)

@@ -17,12 +17,13 @@ use crate::advisor;
 use crate::report::advice::JobAdvice;
 
 /// Writes what is asked for.
-pub(super) fn export(package: &Package, catalogue: &Catalogue, asked: &Export) -> Result<(), Error> {
+pub(super) fn export(package: &Package, catalogue: &Catalogue, options: &Options, asked: &Export) -> Result<(), Error> {
+    let advised = || advised(package, catalogue, options);
     let text = match asked.what {
-        What::Prometheus => prometheus_rules(&package.name, &baselines(package, catalogue)?),
-        What::Qos => pretty(&json!({"package": package.name, "jobs": baselines(package, catalogue)?})),
+        What::Prometheus => prometheus_rules(&package.name, &baselines(advised()?)),
+        What::Qos => pretty(&json!({"package": package.name, "jobs": baselines(advised()?)})),
         What::Pricing { service_id, margin, usd_per_token, decimals } => {
-            prices(package, catalogue, service_id, &PriceTerms::new(margin, usd_per_token, decimals)?)?
+            prices(package, &advised()?, service_id, &PriceTerms::new(margin, usd_per_token, decimals)?)?
         }
         What::BenchmarkProfile => benchmarks(package, &asked.jobs)?,
         What::Summary => summary(package)?,
@@ -52,17 +53,16 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-fn advised(package: &Package, catalogue: &Catalogue) -> Result<Vec<JobAdvice>, Error> {
+fn advised(package: &Package, catalogue: &Catalogue, options: &Options) -> Result<Vec<JobAdvice>, Error> {
     let known = package.known();
-    Ok(advisor::on_jobs(&package.store, package.jobs(&known), |_| true, catalogue, &Options::default())?)
+    Ok(advisor::on_jobs(&package.store, package.jobs(&known), |_| true, catalogue, options)?)
 }
 
-fn baselines(package: &Package, catalogue: &Catalogue) -> Result<Vec<QosBaseline>, Error> {
-    Ok(advised(package, catalogue)?.into_iter().filter_map(|job| job.advice.qos).collect())
+fn baselines(advised: Vec<JobAdvice>) -> Vec<QosBaseline> {
+    advised.into_iter().filter_map(|job| job.advice.qos).collect()
 }
 
-fn prices(package: &Package, catalogue: &Catalogue, service: u64, terms: &PriceTerms) -> Result<String, Error> {
-    let advised = advised(package, catalogue)?;
+fn prices(package: &Package, advised: &[JobAdvice], service: u64, terms: &PriceTerms) -> Result<String, Error> {
     let costs: BTreeMap<u32, Option<JobCost>> =
         advised.iter().filter_map(|job| Some((job.id?, JobCost::least(&job.advice)))).collect();
     if costs.is_empty() {

@@ -91,8 +91,12 @@ fn carry_out(call: &Call) -> Result<bool, Error> {
             say!("{}", if *json { pretty(&profiles) } else { show::render(&profiles, &package.unprofiled(jobs)) });
         }
         Command::Advise(asked) => say!("{}", advise(&package, call, asked)?),
-        Command::Check => return check::check(&package, &catalogue(&package, call)?),
-        Command::Export(asked) => export::export(&package, &catalogue(&package, call)?, asked)?,
+        Command::Check => {
+            return check::check(&package, &catalogue(&package, call)?, &configured(&package)?.advising());
+        }
+        Command::Export(asked) => {
+            export::export(&package, &catalogue(&package, call)?, &configured(&package)?.advising(), asked)?;
+        }
     }
     Ok(true)
 }
@@ -104,7 +108,7 @@ fn advise(package: &Package, call: &Call, asked: &Advise) -> Result<String, Erro
         catalogue.platforms.retain(|platform| platform.id == *id);
     }
     let sizes = if asked.sizes { SizesListed::All } else { SizesListed::Few };
-    let options = Options { jobs_per_second: asked.rate, sizes, ..Options::default() };
+    let options = Options { jobs_per_second: asked.rate, sizes, ..configured(package)?.advising() };
     package.expect_jobs(&asked.jobs)?;
     let wanted = |job: &str| asked.jobs.is_empty() || asked.jobs.iter().any(|wanted| wanted == job);
     let known = package.known();
@@ -124,12 +128,16 @@ fn advise(package: &Package, call: &Call, asked: &Advise) -> Result<String, Erro
 
 /// The catalogue of `--platforms`, or else of the package's configuration.
 fn catalogue(package: &Package, call: &Call) -> Result<Catalogue, Error> {
-    let configured = || -> Result<Option<PathBuf>, ConfigurationError> {
-        let Some(directory) = &package.directory else { return Ok(None) };
-        Ok(Configuration::load(directory)?.platforms.map(|path| directory.join(path)))
+    let own = || -> Result<Option<PathBuf>, ConfigurationError> {
+        Ok(configured(package)?.platforms.zip(package.directory.as_ref()).map(|(path, directory)| directory.join(path)))
     };
-    let file = call.platforms.clone().map_or_else(configured, |file| Ok(Some(file)))?;
+    let file = call.platforms.clone().map_or_else(own, |file| Ok(Some(file)))?;
     Ok(platforms::load(file.as_deref())?)
+}
+
+/// The package's configuration.
+fn configured(package: &Package) -> Result<Configuration, ConfigurationError> {
+    package.directory.as_ref().map_or_else(|| Ok(Configuration::default()), |directory| Configuration::load(directory))
 }
 
 /// Indented JSON.

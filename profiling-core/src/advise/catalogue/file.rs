@@ -325,6 +325,10 @@ impl Located<'_, VmEntry> {
         let entry = &self.entry;
         let is_shared = entry.burstable == Some(true) || entry.cpu_shared == Some(true);
         let baseline = entry.cpu_baseline_fraction_per_vcpu.map(Share::cpus);
+        if baseline.is_some_and(|baseline| baseline > 1.0) {
+            let reason = "a part of one vCPU, from 0 to 1: 0.2 for 20%".to_owned();
+            return Err(self.error("cpu_baseline_fraction_per_vcpu", reason));
+        }
         Ok(InstanceType {
             provider: self.required("provider", entry.provider.clone())?,
             name: self.required("instance_type", entry.instance_type.clone())?,
