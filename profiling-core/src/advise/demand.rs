@@ -123,10 +123,11 @@ impl Work {
     /// takes as long as measured.
     pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
         // What the reading of the CPU clock itself takes is no second thread.
-        let busy = (self.cpu_ns + self.delay_ns - READING_NS).max(0.0);
+        let one_thread = self.cpu_ns <= self.wall_ns + READING_NS;
+        let cpu = if one_thread { self.cpu_ns.min(self.wall_ns) } else { self.cpu_ns };
+        let busy = cpu + self.delay_ns;
         let parallelism = if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 };
-        let cpu = self.cpu_ns.min(self.wall_ns * parallelism);
-        let waiting = (self.wall_ns - self.cpu_ns - self.delay_ns).max(0.0);
+        let waiting = (self.wall_ns - busy).max(0.0);
         cpu / vcpu.min(parallelism) + waiting
     }
 }
