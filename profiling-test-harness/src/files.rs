@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::cgroup;
 
@@ -100,6 +100,26 @@ impl Files {
         })?;
         Some(files)
     }
+}
+
+/// Replaces a file as a whole, with one that others may read as they may any that is made here.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = readable_file(directory)?;
+    file.write_all(content)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// As for any new file, the process's umask narrows who may.
+#[cfg(unix)]
+fn readable_file(directory: &Path) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(directory)
+}
+
+#[cfg(not(unix))]
+fn readable_file(directory: &Path) -> io::Result<NamedTempFile> {
+    NamedTempFile::new_in(directory)
 }
 
 /// What the names of our temporary directories begin with; the process that they belong to follows.

@@ -25,6 +25,7 @@ use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
+use crate::files;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::platforms::{self, PlatformsError};
@@ -304,20 +305,8 @@ fn write_comparison(
 fn emit_models(host: &Host, shelf: &Shelf, path: &Path) -> Result<(), SessionError> {
     let profiles = shelf.store().load_all()?;
     let models = profiles.iter().map(|profile| (profile.job.as_str(), profile.models.as_slice()));
-    write_file(path, rust_source(host.package, models).as_bytes())
+    files::replace(path, rust_source(host.package, models).as_bytes())
         .map_err(|reason| SessionError::Write { path: path.to_owned(), reason })
-}
-
-/// Replaces a file as a whole.
-fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // As for any new file; the process's umask narrows it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(content)?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 fn save_baseline(

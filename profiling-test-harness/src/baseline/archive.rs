@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tar::{Archive, Builder, Entry, EntryType, Header};
-use tempfile::NamedTempFile;
+
+use crate::files;
 
 use super::{Baseline, BaselineError, Baselines, LONGEST_MANIFEST, MANIFEST, Manifest, Name, io_error};
 
@@ -22,13 +23,7 @@ impl Baselines {
     /// Writes a baseline to one file.
     pub(crate) fn export(&self, name: &Name, path: &Path) -> Result<(), BaselineError> {
         let baseline = self.load(name)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let written = || {
-            let mut file = readable_file_in(directory)?;
-            file.write_all(&baseline.pack()?)?;
-            file.persist(path).map_err(|error| error.error)
-        };
-        written().map_err(io_error("write", path)).map(|_| ())
+        baseline.pack().and_then(|packed| files::replace(path, &packed)).map_err(io_error("write", path))
     }
 
     /// Takes over a baseline from one file, which is checked as a whole first. Returns its name.
@@ -74,17 +69,6 @@ impl Baselines {
         self.put(new, &name)?;
         Ok(name)
     }
-}
-
-/// A file that others may read as they may any that is made here.
-fn readable_file_in(directory: &Path) -> io::Result<NamedTempFile> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(directory)
-    }
-    #[cfg(not(unix))]
-    NamedTempFile::new_in(directory)
 }
 
 /// The manifest's text, which has to be the first entry.

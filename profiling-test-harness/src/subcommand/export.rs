@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
 
 use profiling_core::advise::{
     BenchmarkProfile, Catalogue, JobCost, Options, PriceTerms, QosBaseline, price_suggestions, prometheus_rules,
@@ -14,6 +13,7 @@ use super::arguments::{Export, What};
 use super::package::Package;
 use super::{Error, pretty};
 use crate::advisor;
+use crate::files;
 use crate::report::advice::JobAdvice;
 
 /// Writes what is asked for.
@@ -35,22 +35,11 @@ pub(super) fn export(package: &Package, catalogue: &Catalogue, options: &Options
             Ok(())
         }
         Some(path) => {
-            write(path, &text).map_err(|reason| Error::Unwritable { path: path.clone(), reason })?;
+            files::replace(path, text.as_bytes()).map_err(|reason| Error::Unwritable { path: path.clone(), reason })?;
             say!("wrote {}", path.display());
             Ok(())
         }
     }
-}
-
-/// The file changes as a whole or not at all.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 fn advised(package: &Package, catalogue: &Catalogue, options: &Options) -> Result<Vec<JobAdvice>, Error> {
