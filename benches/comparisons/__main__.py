@@ -133,17 +133,18 @@ def main():
     parser.add_argument("--same", type=int, default=20, help="runs of identical code, ten comparisons each")
     parser.add_argument("--slower", type=int, default=30, help="runs of each slower version, two comparisons each")
     parser.add_argument("--criterion", type=int, default=3, help="runs of criterion")
-    parser.add_argument("--quick", action="store_true", help="once each")
+    parser.add_argument("--quick", action="store_true", help="show that it runs: nothing is optimised, two jobs, once each")
     parser.add_argument("--no-load", action="store_true", help="without the other process")
     parser.add_argument("--dir", help="where to build")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.same, arguments.slower, arguments.criterion = 1, 1, min(arguments.criterion, 1)
+    profile = [] if arguments.quick else ["--release"]
     with bench.workplace(arguments.dir) as root:
         directory = crate(root)
         binaries = {
             version: build(directory, root, version,
-                           ["test", "--release", "--test", "profiling", "--features", ",".join(["profiling", *features])])
+                           ["test", *profile, "--test", "profiling", "--features", ",".join(["profiling", *features])])
             for version, features in FEATURES.items()
         }
         beside = build(directory, root, "criterion-bench", ["bench", "--bench", "criterion"]) if arguments.criterion else None
@@ -152,7 +153,8 @@ def main():
             other.start()
         harness(binaries["same"], directory, root, "--save-baseline", "first")
         for version, binary in binaries.items():
-            runs, only = (arguments.same, ()) if version == "same" else (arguments.slower, SLOWED)
+            every = version == "same" and not arguments.quick
+            runs, only = arguments.same if version == "same" else arguments.slower, () if every else SLOWED
             comparisons, took = [], []
             for _ in range(runs):
                 entries, seconds = compare(binary, directory, root, only)

@@ -77,7 +77,7 @@ fn times_are_judged_as_on_a_free_machine() {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     for busy in [0, 1, processors] {
         let _load: Vec<Load> = (0..busy).map(|_| Load::start()).collect();
-        for _ in 0..3 {
+        for _ in 0..2 {
             let outcome = run(&mut sandbox.harness("time_is"));
             outcome.expect_code(101).says(&[
                 "test time_is_kept ... ok",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::processes;
 use crate::sandbox::{Package, Sandbox};
 
@@ -58,6 +60,21 @@ pub(crate) fn groups_of(supervisor: u32) -> Vec<PathBuf> {
     ours.map(|group| group.path()).collect()
 }
 
+/// Starts a supervisor with a temporary directory of its own, which no other may sweep, and kills it once it has got
+/// that far. Returns its process id.
+pub(crate) fn kill_once(mut harness: Command, temporary: &TempDir, is_there: impl Fn(u32) -> bool) -> u32 {
+    harness.env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut supervisor = harness.spawn().expect("it ran before");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_there(supervisor.id()) {
+        assert!(Instant::now() < deadline, "it has not got that far");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    supervisor.kill().expect("it is a child that wasn't waited for");
+    supervisor.wait().expect("it is a child");
+    supervisor.id()
+}
+
 /// Also ends what the job had started, which nobody else can find.
 #[test]
 fn what_a_killed_run_leaves_is_removed_by_the_next() {
@@ -65,24 +82,13 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
         return eprintln!("skipped: this machine lets us make no control groups");
     }
     let sandbox = Sandbox::new(Package::keeper());
-    // Nobody else may sweep it.
     let temporary = tempfile::tempdir().expect("writable");
-    let mut command = sandbox.harness("--exact has_a_child_and_never_ends");
-    let mut supervisor = command
-        .env("TMPDIR", temporary.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it ran before");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !processes::of(&sandbox).iter().any(|process| process.command.starts_with("sleep")) {
-        assert!(Instant::now() < deadline, "the job has not started");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let groups = groups_of(supervisor.id());
-    assert!(!groups.is_empty(), "it runs in none");
-    supervisor.kill().expect("it is a child that wasn't waited for");
-    supervisor.wait().expect("it is a child");
+    let harness = sandbox.harness("--exact has_a_child_and_never_ends");
+    let supervisor = kill_once(harness, &temporary, |supervisor| {
+        let has_started = processes::of(&sandbox).iter().any(|process| process.command.starts_with("sleep"));
+        assert!(!has_started || !groups_of(supervisor).is_empty(), "it runs in none");
+        has_started
+    });
     let mut next = sandbox
         .harness("--exact removes_its_file")
         .env("TMPDIR", temporary.path())
@@ -91,7 +97,7 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
         .spawn()
         .expect("it ran before");
     assert!(next.wait().expect("it is a child").success());
-    assert_eq!(groups_of(supervisor.id()), Vec::<PathBuf>::new());
+    assert_eq!(groups_of(supervisor), Vec::<PathBuf>::new());
     assert_eq!(groups_of(next.id()), Vec::<PathBuf>::new());
     processes::expect_none(&sandbox);
 }

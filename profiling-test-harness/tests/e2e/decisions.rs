@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::sandbox::{Outcome, Package, Sandbox, own_directory, run, two_lines, write};
+use crate::sandbox::{Outcome, Package, Sandbox, TELLS_LEVEL, own_directory, run, two_lines, write};
 
 const JOBS: &str = include_str!("../fixtures/decided.rs");
 
@@ -13,12 +13,15 @@ const DOCUMENT: &str = r#"{"name": "decided", "jobs": [
     {"name": "compute", "job_index": 0}, {"name": "fill", "job_index": 1}, {"name": "listen", "job_index": 2}
 ]}"#;
 
-/// The jobs as they are released: advice on a debug build is none. Without a build script, the harness's own
-/// level stands for theirs. `name` tells the tests' packages apart.
+/// The jobs as they are released: advice on a debug build is none. `name` tells the tests' packages apart.
 fn decided(name: &'static str, jobs: &str) -> Sandbox {
-    let files = [("src/lib.rs", jobs), ("tests/profiling.rs", &*two_lines(name)), ("blueprint.json", DOCUMENT)];
-    let more = "[profile.release]\nopt-level = 1\n[profile.release.package.\"*\"]\nopt-level = 0\n\
-                [profile.release.package.profiling-test-harness]\nopt-level = 1\n";
+    let files = [
+        ("build.rs", TELLS_LEVEL),
+        ("src/lib.rs", jobs),
+        ("tests/profiling.rs", &*two_lines(name)),
+        ("blueprint.json", DOCUMENT),
+    ];
+    let more = "[profile.release]\nopt-level = 1\n[profile.release.package.\"*\"]\nopt-level = 0\n";
     Sandbox::new(Package::at(name, &own_directory(name), &files, more))
 }
 

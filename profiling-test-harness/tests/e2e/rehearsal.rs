@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn what_was_predicted_comes_true() {
     let sandbox = Sandbox::alone(Package::rehearsed());
     let sizes = [128, 512, 1024, 1769].map(|memory_mb| format!("aws-lambda@{memory_mb}"));
     let jobs = ["burns", "burns_and_waits", "burns_on_two_threads"];
-    let outcome = rehearse(&sandbox, &jobs.join(" "), &sizes.each_ref().map(|size| &**size));
+    let outcome = rehearse(&sandbox, &format!("{} --samples 3", jobs.join(" ")), &sizes.each_ref().map(|size| &**size));
     outcome.expect_code(0).says(&["aws-lambda@1769", "short: CPU time is granted every 20.0 ms"]);
     let is_quiet = |job: &str| sandbox.profile(job)["cases"][0]["noise"]["grade"] == "quiet";
     let all_quiet = jobs.iter().all(|job| is_quiet(job));
@@ -103,7 +103,7 @@ fn the_advised_memory_is_enough_and_not_too_much() {
         let wanted = peak * 1.2 / f64::from(1 << 20);
         assert!(memory_mb as f64 >= wanted, "{job} at {memory_mb}");
         assert!(memory_mb == 128 || ((memory_mb - 1) as f64) < wanted, "{job} at {memory_mb}: one less will do");
-        rehearse(&sandbox, &format!("{job} --samples 2"), &[&format!("aws-lambda@{memory_mb}")]).expect_code(0);
+        rehearse(&sandbox, &format!("{job} --samples 1"), &[&format!("aws-lambda@{memory_mb}")]).expect_code(0);
         let [rehearsal] = <[Value; 1]>::try_from(rehearsals(&sandbox, job)).expect("one size");
         assert_eq!(rehearsal["outcome"], "passed", "{rehearsal}");
     }
@@ -240,27 +240,19 @@ fn what_a_killed_rehearsal_leaves_is_removed_by_the_next() {
         return;
     }
     let sandbox = Sandbox::new(Package::rehearsed());
-    // Nobody else may sweep it.
     let temporary = tempfile::tempdir().expect("writable");
-    let mut command = sandbox.harness("--exact waits_for_long --rehearse cpus=1,memory=512MiB --warmup 5");
-    let mut supervisor = command
-        .env("TMPDIR", temporary.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it ran before");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    // Of memory and of CPU time; what is only measured has the first alone.
-    while cgroups::groups_of(supervisor.id()).len() < 2 {
-        assert!(Instant::now() < deadline, "it is not rehearsed");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    std::thread::sleep(Duration::from_millis(500));
-    supervisor.kill().expect("it is a child that wasn't waited for");
-    supervisor.wait().expect("it is a child");
-    assert!(!cgroups::groups_of(supervisor.id()).is_empty(), "it was killed too late");
+    let harness = sandbox.harness("--exact waits_for_long --rehearse cpus=1,memory=512MiB --warmup 5");
+    let supervisor = cgroups::kill_once(harness, &temporary, |supervisor| {
+        // Of memory and of CPU time; what is only measured has the first alone.
+        let is_rehearsed = cgroups::groups_of(supervisor).len() >= 2;
+        if is_rehearsed {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        is_rehearsed
+    });
+    assert!(!cgroups::groups_of(supervisor).is_empty(), "it was killed too late");
     run(sandbox.harness("--exact opens_100_files").env("TMPDIR", temporary.path())).expect_code(0);
-    assert_eq!(cgroups::groups_of(supervisor.id()), Vec::<PathBuf>::new());
+    assert_eq!(cgroups::groups_of(supervisor), Vec::<PathBuf>::new());
     processes::expect_none(&sandbox);
 }
 

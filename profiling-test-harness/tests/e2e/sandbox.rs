@@ -20,6 +20,22 @@ use tempfile::TempDir;
 /// Where packages and what is built of them are kept between runs.
 const HOME: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/e2e");
 
+/// What the jobs of shared packages need.
+const DEPENDENCIES: &str = r#"
+    [dependencies.tokio]
+    version = "1"
+    default-features = false
+    features = ["rt", "time"]
+
+    [target.'cfg(unix)'.dependencies.rustix]
+    version = "1"
+    features = ["time"]
+"#;
+
+/// A build script that tells how its package is optimised; what that depends on may not be.
+pub(crate) const TELLS_LEVEL: &str =
+    r#"fn main() { println!("cargo::rustc-env=PROFILING_OPT_LEVEL={}", std::env::var("OPT_LEVEL").unwrap()) }"#;
+
 /// The two lines of a user's `tests/profiling.rs`.
 pub(crate) fn two_lines(package: &str) -> String {
     format!("use {} as _;\nprofiling_test_harness::main!();\n", package.replace('-', "_"))
@@ -48,15 +64,6 @@ impl Package {
             name = "costs"
             harness = false
             required-features = ["profiling"]
-
-            [dependencies.tokio]
-            version = "1"
-            default-features = false
-            features = ["time"]
-
-            [target.'cfg(unix)'.dependencies.rustix]
-            version = "1"
-            features = ["time"]
         "#;
         Self::shared(
             "zoo",
@@ -90,8 +97,6 @@ impl Package {
     #[cfg(target_os = "linux")]
     pub(crate) fn rehearsed() -> Self {
         let source = include_str!("../fixtures/rehearsed.rs");
-        let build =
-            r#"fn main() { println!("cargo::rustc-env=PROFILING_OPT_LEVEL={}", std::env::var("OPT_LEVEL").unwrap()) }"#;
         let two_lines = two_lines("rehearsed");
         // There is no advice for jobs that are not optimised; what they depend on is that of the others.
         let more = r#"
@@ -103,7 +108,7 @@ impl Package {
             opt-level = 0
             debug-assertions = true
         "#;
-        let files = [("build.rs", build), ("src/lib.rs", source), ("tests/profiling.rs", &two_lines)];
+        let files = [("build.rs", TELLS_LEVEL), ("src/lib.rs", source), ("tests/profiling.rs", &two_lines)];
         Self::shared("rehearsed", &files, more)
     }
 
@@ -111,24 +116,13 @@ impl Package {
     #[cfg(target_os = "linux")]
     pub(crate) fn counting() -> Self {
         let source = include_str!("../fixtures/counting.rs");
-        let more = r#"
-            [dependencies.tokio]
-            version = "1"
-            default-features = false
-            features = ["rt"]
-        "#;
-        Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], more)
+        Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], "")
     }
 
     /// Jobs with budgets, and jobs that are measured for as long as it takes.
     pub(crate) fn limits() -> Self {
         let source = include_str!("../fixtures/limits.rs");
-        let more = r#"
-            [target.'cfg(unix)'.dependencies.rustix]
-            version = "1"
-            features = ["time"]
-        "#;
-        Self::shared("limits", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("limits"))], more)
+        Self::shared("limits", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("limits"))], "")
     }
 
     /// Jobs whose growth is known, optimised.
@@ -177,10 +171,12 @@ impl Package {
         Self::shared("compared", &files, &["before", "after"].map(binary).concat())
     }
 
-    /// A package that is kept and shared between tests, none of which changes it.
+    /// A package that is kept and shared between tests, none of which changes it. All have the same dependencies,
+    /// so that these are built once.
     fn shared(name: &'static str, files: &[(&str, &str)], more: &str) -> Self {
         let _writing = lock("packages");
-        Self::at(name, &Path::new(HOME).join(name), files, more)
+        let more = format!("{DEPENDENCIES}\n{more}");
+        Self::at(name, &Path::new(HOME).join(name), files, &more)
     }
 
     /// Writes a package into a directory: the manifest that users write, with `more` after it, the
