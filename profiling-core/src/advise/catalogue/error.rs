@@ -71,16 +71,20 @@ impl Place<'_> {
     }
 }
 
+/// The name that was probably meant.
+pub(super) fn closest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(written, name);
+    known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|name| likeness(name) > 0.7)
+}
+
 /// Shortens serde's list of all fields to the one that was meant.
 fn suggest(reason: &str) -> String {
     let names: Vec<&str> = reason.split('`').skip(1).step_by(2).collect();
     let (true, [written, known @ ..]) = (reason.starts_with("unknown "), names.as_slice()) else {
         return reason.to_owned();
     };
-    let likeness = |name: &str| strsim::jaro_winkler(written, name);
-    let closest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let what = if reason.starts_with("unknown field") { "field" } else { "value" };
-    match closest.filter(|name| likeness(name) > 0.7) {
+    match closest(written, known.iter().copied()) {
         Some(closest) => format!("unknown {what} `{written}`; did you mean `{closest}`?"),
         None => format!("unknown {what} `{written}`; known: {}", known.join(", ")),
     }

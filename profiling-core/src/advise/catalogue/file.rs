@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::error::Place;
+use super::error::{Place, closest};
 use super::numbers::{Date, Price, Share};
 use super::{Catalogue, CatalogueError, InstanceType, Platform, UNDOCUMENTED_VCPU};
 
@@ -148,6 +148,9 @@ entry! {
     }
 }
 
+/// Those of 64 bits that Linux runs on, by Rust's names, and Arm's by that of its sellers.
+const ARCHITECTURES: [&str; 7] = ["x86_64", "arm64", "aarch64", "riscv64", "powerpc64", "s390x", "loongarch64"];
+
 /// How far a fact can be trusted.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -242,8 +245,10 @@ impl<'a> File<'a> {
             }
         }
         let is_new = |own: &&Located<'_, FaasEntry>| !base_faas.iter().any(|base| base.entry.id == own.entry.id);
+        let known: Vec<String> = base_faas.iter().filter_map(|base| base.entry.id.clone()).collect();
         for own in self.faas.iter().filter(is_new) {
-            platforms.push(own.platform(&self.as_of)?);
+            let meant = |error| or_meant(error, own.entry.id.as_deref(), &known);
+            platforms.push(own.platform(&self.as_of).map_err(meant)?);
         }
         for entry in &base_vm {
             match self.vm.iter().find(|own| own.entry.key() == entry.entry.key()) {
@@ -252,8 +257,10 @@ impl<'a> File<'a> {
             }
         }
         let is_new = |own: &&Located<'_, VmEntry>| !base_vm.iter().any(|base| base.entry.key() == own.entry.key());
+        let known: Vec<String> = base_vm.iter().filter_map(|base| base.entry.key()).collect();
         for own in self.vm.iter().filter(is_new) {
-            instance_types.push(own.instance_type(&self.as_of)?);
+            let meant = |error| or_meant(error, own.entry.key().as_deref(), &known);
+            instance_types.push(own.instance_type(&self.as_of).map_err(meant)?);
         }
         Ok(Catalogue { platforms, instance_types })
     }
@@ -308,6 +315,18 @@ impl<T> Located<'_, T> {
     }
 }
 
+/// What is wrong with an entry that lacks a field, if it was meant to change one that is known.
+fn or_meant(error: CatalogueError, id: Option<&str>, known: &[String]) -> CatalogueError {
+    let closest = id.and_then(|id| closest(id, known.iter().map(String::as_str)));
+    match closest.filter(|_| error.reason.starts_with("missing")) {
+        Some(known) => {
+            let reason = format!("{}. Did you mean the entry `{known}`?", error.reason);
+            CatalogueError { reason, ..error }
+        }
+        None => error,
+    }
+}
+
 impl VmEntry {
     fn key(&self) -> Option<String> {
         Some(format!("{} {}", self.provider.as_ref()?, self.instance_type.as_ref()?))
@@ -321,6 +340,15 @@ impl Located<'_, FaasEntry> {
 }
 
 impl Located<'_, VmEntry> {
+    /// With a typing error in it, the machine would never be advised, and nobody would know why.
+    fn arch(&self) -> Result<String, CatalogueError> {
+        let arch = self.required("arch", self.entry.arch.clone())?;
+        if ARCHITECTURES.contains(&&*arch) {
+            return Ok(arch);
+        }
+        Err(self.error("arch", format!("`{arch}` is none of {}", ARCHITECTURES.join(", "))))
+    }
+
     fn instance_type(&self, as_of: &Date) -> Result<InstanceType, CatalogueError> {
         let entry = &self.entry;
         let is_shared = entry.burstable == Some(true) || entry.cpu_shared == Some(true);
@@ -333,7 +361,7 @@ impl Located<'_, VmEntry> {
             provider: self.required("provider", entry.provider.clone())?,
             name: self.required("instance_type", entry.instance_type.clone())?,
             region: entry.region.clone(),
-            arch: self.required("arch", entry.arch.clone())?,
+            arch: self.arch()?,
             vcpu: self.required("vcpu", entry.vcpu)?.cpus(),
             cpu_fraction: baseline.unwrap_or(if is_shared { UNDOCUMENTED_VCPU } else { 1.0 }),
             cpu_fraction_is_assumed: is_shared && baseline.is_none(),

@@ -468,6 +468,9 @@ fn ordered(located: &Located<'_, FaasEntry>, mut list: Vec<Size>) -> Result<Size
     Ok(Sizes::List(list))
 }
 
+/// The most sizes that a platform can have; ten times as many as any has.
+const MOST_SIZES: u32 = 100_000;
+
 /// From the least to the most memory: in steps where there is one, else the sizes that are listed, else
 /// doublings.
 fn range(located: &Located<'_, FaasEntry>, cpu: Cpu) -> Result<Sizes, CatalogueError> {
@@ -491,6 +494,11 @@ fn range(located: &Located<'_, FaasEntry>, cpu: Cpu) -> Result<Sizes, CatalogueE
         _ if entry.billing_model.is_some_and(|model| matches!(model, BillingModel::ObservedMemoryTime)) => {
             // Nothing is configured: every instance has the most.
             ordered(located, vec![one(max)])
+        }
+        // All are looked at.
+        Some(step) if (max.get() - min.get()) / step.get() >= MOST_SIZES => {
+            let reason = format!("{step} from {min} to {max} makes more than {MOST_SIZES} sizes: give a larger one");
+            Err(located.error("memory_mb_step", reason))
         }
         Some(step) => Ok(Sizes::Range { min: min.get(), max: max.get(), step: step.get(), cpu }),
         None => ordered(located, doublings(min, max).map(one).collect()),

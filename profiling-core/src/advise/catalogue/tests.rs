@@ -161,6 +161,20 @@ fn other_mistakes_are_refused_too() {
     let machine =
         "{\"as_of\": \"2026\", \"vm\": [\n{\"provider\": \"p\", \"instance_type\": \"t\", \"memory_mb\": 1.5}]}";
     assert!(error(machine).starts_with("mine.json:2: `vm[0].memory_mb`: invalid type"), "{}", error(machine));
+    let machine =
+        "{\"as_of\": \"2026\", \"vm\": [{\"provider\": \"aws\", \"instance_type\": \"t3.small\",\n\"arch\": \"x64\"}]}";
+    assert_eq!(
+        error(machine),
+        "mine.json:2: `vm[0].arch`: `x64` is none of x86_64, arm64, aarch64, riscv64, powerpc64, s390x, loongarch64"
+    );
+    assert_eq!(
+        error(&faas("{\"id\": \"aws-lamda\",\n\"price_usd_per_request\": 1}")),
+        "mine.json:3: `faas[0].arch`: missing: a new entry has to have it. Did you mean the entry `aws-lambda`?"
+    );
+    assert_eq!(
+        error(&faas("{\"id\": \"aws-lambda\",\n\"memory_mb_max\": 4000000000}")),
+        "mine.json:3: `faas[0].memory_mb_step`: 1 from 128 to 4000000000 makes more than 100000 sizes: give a larger one"
+    );
     let nameless = "{\"as_of\": \"2026\", \"vm\": [{\"provider\": \"p\"}]}";
     assert_eq!(error(nameless), "mine.json:1: `vm[0].instance_type`: missing: every entry needs a `instance_type`");
 }
