@@ -188,6 +188,29 @@ impl Execution {
 }
 
 impl JobDescriptor {
+    /// A job with a single case that does nothing, and of which nothing is said: for tests, which change what they
+    /// are about.
+    #[doc(hidden)]
+    pub const PLAIN: Self = Self {
+        name: "job",
+        id: None,
+        function: "tests::job",
+        source: SourceLocation { file: "src/lib.rs", line: 1 },
+        samples: None,
+        warmup: None,
+        timeout: None,
+        params: &[],
+        cases: &[&[]],
+        stateful: false,
+        persistent_connections: false,
+        ignore: false,
+        cold_samples: None,
+        isolation: Isolation::Case,
+        budgets: &[],
+        targets: &[],
+        entry: Entry::Sync(|_| Ok(())),
+    };
+
     /// Measured executions per case, by default.
     pub const SAMPLES: Samples = Samples::Count(10);
     /// Executions per case that run first and don't count, by default.
@@ -250,25 +273,7 @@ mod tests {
     const NAME: &str = "sort";
 
     const fn descriptor(params: &'static [Param], cases: &'static [&'static [usize]]) -> JobDescriptor {
-        JobDescriptor {
-            name: NAME,
-            id: None,
-            function: "tests::sort",
-            source: SourceLocation { file: "src/job.rs", line: 1 },
-            samples: None,
-            warmup: None,
-            timeout: None,
-            params,
-            cases,
-            stateful: false,
-            persistent_connections: false,
-            ignore: false,
-            cold_samples: None,
-            isolation: Isolation::Case,
-            budgets: &[],
-            targets: &[],
-            entry: Entry::Sync(|_| Ok(())),
-        }
+        JobDescriptor { name: NAME, function: "tests::sort", params, cases, ..JobDescriptor::PLAIN }
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn place(job: &JobDescriptor) -> String {
 mod tests {
 
     use super::*;
-    use crate::job::{Entry, Isolation, SourceLocation};
+    use crate::job::SourceLocation;
 
     const fn job(name: &'static str, id: Option<u32>, function: &'static str, line: u32) -> JobDescriptor {
         JobDescriptor {
@@ -112,19 +112,7 @@ mod tests {
             id,
             function,
             source: SourceLocation { file: "src/lib.rs", line },
-            samples: None,
-            warmup: None,
-            timeout: None,
-            params: &[],
-            cases: &[&[]],
-            stateful: false,
-            persistent_connections: false,
-            ignore: false,
-            cold_samples: None,
-            isolation: Isolation::Case,
-            budgets: &[],
-            targets: &[],
-            entry: Entry::Sync(|_| Ok(())),
+            ..JobDescriptor::PLAIN
         }
     }
 

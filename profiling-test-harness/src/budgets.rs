@@ -55,7 +55,7 @@ fn repetition(plan: &CasePlan, profile: &CaseProfile) -> CasePlan {
 #[cfg(test)]
 mod tests {
     use profiling_core::budget::{Budget, Outcome, Subject};
-    use profiling_core::job::{Case, Entry, Isolation, JobDescriptor, SourceLocation};
+    use profiling_core::job::{Case, Isolation, JobDescriptor};
     use profiling_core::profile::{Circumstances, Params};
 
     use super::*;
@@ -63,26 +63,11 @@ mod tests {
     use crate::supervisor::{CaseFailure, Phase};
 
     static JOB: JobDescriptor = JobDescriptor {
-        name: "job",
-        id: None,
-        function: "zoo::job",
-        source: SourceLocation { file: "src/lib.rs", line: 3 },
-        samples: None,
-        warmup: None,
-        timeout: None,
-        params: &[],
-        cases: &[&[]],
-        stateful: false,
-        persistent_connections: false,
-        ignore: false,
-        cold_samples: None,
-        isolation: Isolation::Case,
         budgets: &[
             Budget { subject: Subject::P95, limit: 5_000_000 },
             Budget { subject: Subject::Allocations, limit: 3 },
         ],
-        targets: &[],
-        entry: Entry::Sync(|_| Ok(())),
+        ..JobDescriptor::PLAIN
     };
 
     fn measured(wall_ns: u64, samples: u32) -> Measured {

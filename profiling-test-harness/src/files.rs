@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use crate::cgroup;
 
@@ -102,26 +102,6 @@ impl Files {
     }
 }
 
-/// Replaces a file as a whole, with one that others may read as they may any that is made here.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = readable_file(directory)?;
-    file.write_all(content)?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// As for any new file, the process's umask narrows who may.
-#[cfg(unix)]
-fn readable_file(directory: &Path) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(directory)
-}
-
-#[cfg(not(unix))]
-fn readable_file(directory: &Path) -> io::Result<NamedTempFile> {
-    NamedTempFile::new_in(directory)
-}
-
 /// What the names of our temporary directories begin with; the process that they belong to follows.
 const PREFIX: &str = "profiling-";
 
@@ -130,20 +110,36 @@ pub(crate) fn temporary_directory() -> io::Result<TempDir> {
     TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
 }
 
-/// Removes what supervisors left that were killed. Linux tells which processes there are.
+/// Removes what supervisors left that were killed.
 fn sweep(directory: &Path) {
-    if !cfg!(target_os = "linux") {
-        return;
+    for (path, owner) in abandoned(directory, PREFIX) {
+        cgroup::sweep(&path, owner);
+        // What belongs to another user stays.
+        let _ = fs::remove_dir_all(path);
     }
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+}
+
+/// What lies in a directory that belongs to a process that is no more, which the name tells behind a prefix.
+pub(crate) fn abandoned(directory: &Path, prefix: &str) -> impl Iterator<Item = (PathBuf, u32)> {
+    fs::read_dir(directory).into_iter().flatten().flatten().filter_map(move |entry| {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
-        if let Some(owner) = owner.filter(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-            cgroup::sweep(&entry.path(), owner);
-            // What belongs to another user stays.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+        let owner = name.to_str()?.strip_prefix(prefix)?.split_once('-')?.0.parse::<u32>().ok()?;
+        has_ended(owner).then(|| (entry.path(), owner))
+    })
+}
+
+#[cfg(unix)]
+fn has_ended(process: u32) -> bool {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, test_kill_process};
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    process.is_none_or(|process| test_kill_process(process) == Err(Errno::SRCH))
+}
+
+/// Nobody tells.
+#[cfg(not(unix))]
+fn has_ended(_process: u32) -> bool {
+    false
 }
 
 /// How much the files below a directory hold together.

@@ -59,7 +59,7 @@ impl Selection {
 #[cfg(test)]
 mod tests {
 
-    use profiling_core::job::{Entry, Isolation, Param, ParamValue, SourceLocation};
+    use profiling_core::job::{Param, ParamValue};
 
     use super::*;
 
@@ -69,25 +69,7 @@ mod tests {
         params: &'static [Param],
         cases: &'static [&'static [usize]],
     ) -> JobDescriptor {
-        JobDescriptor {
-            name,
-            id: None,
-            function: name,
-            source: SourceLocation { file: "", line: 0 },
-            samples: None,
-            warmup: None,
-            timeout: None,
-            params,
-            cases,
-            stateful: false,
-            persistent_connections: false,
-            ignore,
-            cold_samples: None,
-            isolation: Isolation::Case,
-            budgets: &[],
-            targets: &[],
-            entry: Entry::Sync(|_| Ok(())),
-        }
+        JobDescriptor { name, params, cases, ignore, ..JobDescriptor::PLAIN }
     }
 
     static N: [Param; 1] =

@@ -303,32 +303,15 @@ fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
 mod tests {
 
     use profiling_core::fingerprint::Change;
-    use profiling_core::job::{Case, Entry, Isolation, Param, ParamValue, SourceLocation};
+    use profiling_core::job::{Case, Param, ParamValue};
     use profiling_core::profile::Circumstances;
     use profiling_core::sample::Sample;
 
     use super::*;
 
     static PARAMS: [Param; 1] = [Param { name: "n", values: &[ParamValue::Integer(1), ParamValue::Integer(2)] }];
-    static JOB: JobDescriptor = JobDescriptor {
-        name: "sort",
-        id: Some(0),
-        function: "zoo::sort",
-        source: SourceLocation { file: "src/lib.rs", line: 3 },
-        samples: None,
-        warmup: None,
-        timeout: None,
-        params: &PARAMS,
-        cases: &[&[0], &[1]],
-        stateful: false,
-        persistent_connections: false,
-        ignore: false,
-        cold_samples: None,
-        isolation: Isolation::Case,
-        budgets: &[],
-        targets: &[],
-        entry: Entry::Sync(|_| Ok(())),
-    };
+    static JOB: JobDescriptor =
+        JobDescriptor { name: "sort", id: Some(0), params: &PARAMS, cases: &[&[0], &[1]], ..JobDescriptor::PLAIN };
 
     fn environment(commit: &str) -> Environment {
         Environment {

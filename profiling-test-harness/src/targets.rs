@@ -52,7 +52,7 @@ fn miss(job: &'static str, target: &'static str, platform: &PlatformAdvice) -> M
 #[cfg(test)]
 mod tests {
     use profiling_core::advise::{Options, advise, not_profiled};
-    use profiling_core::job::{Entry, Isolation, SourceLocation};
+
     use profiling_core::profile::{
         CaseProfile, Circumstances, ColdStart, Environment, Params, Profile, SCHEMA, Source,
     };
@@ -62,25 +62,7 @@ mod tests {
     use super::*;
 
     const fn job(targets: &'static [&'static str]) -> JobDescriptor {
-        JobDescriptor {
-            name: "job",
-            id: None,
-            function: "zoo::job",
-            source: SourceLocation { file: "src/lib.rs", line: 3 },
-            samples: None,
-            warmup: None,
-            timeout: None,
-            params: &[],
-            cases: &[&[]],
-            stateful: false,
-            persistent_connections: false,
-            ignore: false,
-            cold_samples: None,
-            isolation: Isolation::Case,
-            budgets: &[],
-            targets,
-            entry: Entry::Sync(|_| Ok(())),
-        }
+        JobDescriptor { targets, ..JobDescriptor::PLAIN }
     }
 
     static TARGETED: JobDescriptor = job(&["aws-lambda"]);

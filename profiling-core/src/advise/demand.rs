@@ -103,9 +103,12 @@ impl Bounds {
     }
 }
 
-/// How much more CPU time than wall-clock time one thread may seem to have used: the CPU clock is read
-/// outside of the two readings of the wall clock.
-const READING_NS: f64 = 2_000.0;
+/// The CPU time of an execution without what the reading of the CPU clock itself takes, which is read outside of
+/// the two readings of the wall clock: that little more than the wall-clock time is no second thread.
+pub(super) fn own_cpu_ns(cpu_ns: f64, wall_ns: f64) -> f64 {
+    const READING_NS: f64 = 2_000.0;
+    if cpu_ns <= wall_ns + READING_NS { cpu_ns.min(wall_ns) } else { cpu_ns }
+}
 
 impl Work {
     fn of(sample: &Sample) -> Option<Self> {
@@ -122,9 +125,7 @@ impl Work {
     /// (CPU time + delay) ÷ wall-clock time, or one. Of a job that nobody delayed, with more CPUs than that, it
     /// takes as long as measured.
     pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
-        // What the reading of the CPU clock itself takes is no second thread.
-        let one_thread = self.cpu_ns <= self.wall_ns + READING_NS;
-        let cpu = if one_thread { self.cpu_ns.min(self.wall_ns) } else { self.cpu_ns };
+        let cpu = own_cpu_ns(self.cpu_ns, self.wall_ns);
         let busy = cpu + self.delay_ns;
         let parallelism = if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 };
         let waiting = (self.wall_ns - busy).max(0.0);

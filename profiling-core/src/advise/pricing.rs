@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::demand::own_cpu_ns;
 use super::{Advice, Verdict};
 use crate::profile::{CaseProfile, Profile, SampleRecord};
 
@@ -260,13 +261,9 @@ pub fn price_suggestions<'a>(
     toml
 }
 
-/// The CPUs in use at once. What a reading of the CPU clock takes is no second one.
-fn ratio(cpu: f64, wall: f64) -> f64 {
-    const READING_NS: f64 = 2_000.0;
-    if wall <= 0.0 {
-        return 0.0;
-    }
-    if cpu <= wall + READING_NS { (cpu / wall).min(1.0) } else { cpu / wall }
+/// The CPUs in use at once.
+fn ratio(cpu_ns: f64, wall_ns: f64) -> f64 {
+    if wall_ns > 0.0 { own_cpu_ns(cpu_ns, wall_ns) / wall_ns } else { 0.0 }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the engine's own type")]

@@ -57,6 +57,15 @@ impl Figures {
     }
 }
 
+/// The middle figure, of two in the middle their mean; `None` of no figure.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    let upper = *figures.get(middle)?;
+    Some(if figures.len() % 2 == 1 { upper } else { f64::midpoint(figures[middle - 1], upper) })
+}
+
 /// Stands for the logarithm of 0: that of what no figure is as small as.
 const NOTHING: f64 = -1000.0;
 
@@ -73,6 +82,13 @@ fn all<T>(samples: &[Sample], figure: impl Fn(&Sample) -> Option<T>) -> Option<V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_middle_of_few_figures() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
 
     #[test]
     fn a_figure_that_one_sample_lacks_is_absent() {

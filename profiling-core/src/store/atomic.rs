@@ -19,8 +19,9 @@ pub(crate) struct Staged {
     path: PathBuf,
 }
 
-/// Writes `bytes` to `path`.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes `bytes` to `path`, over what is there: whoever reads has the old file or the new one. It may be read
+/// by whom the process's umask lets.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     stage(path, |file| file.write_all(bytes))?.commit()
 }
 

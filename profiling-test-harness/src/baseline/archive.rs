@@ -8,11 +8,10 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use profiling_core::store::replace_file;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tar::{Archive, Builder, Entry, EntryType, Header};
-
-use crate::files;
 
 use super::{Baseline, BaselineError, Baselines, LONGEST_MANIFEST, MANIFEST, Manifest, Name, io_error};
 
@@ -23,7 +22,7 @@ impl Baselines {
     /// Writes a baseline to one file.
     pub(crate) fn export(&self, name: &Name, path: &Path) -> Result<(), BaselineError> {
         let baseline = self.load(name)?;
-        baseline.pack().and_then(|packed| files::replace(path, &packed)).map_err(io_error("write", path))
+        baseline.pack().and_then(|packed| replace_file(path, &packed)).map_err(io_error("write", path))
     }
 
     /// Takes over a baseline from one file, which is checked as a whole first. Returns its name.

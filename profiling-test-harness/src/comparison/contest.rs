@@ -1,16 +1,16 @@
 //! One case in two versions: trials are held until every figure is decided.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use profiling_core::profile::CaseProfile;
 use profiling_core::sample::Sample;
 use profiling_core::statistics::comparison::{Comparison, Outcome, Pair, Verdict, noise_floor};
+use profiling_core::statistics::median;
 
+use super::binaries::Binaries;
 use super::metric::{Metric, mostly_waits};
-use super::pairing::{self, median};
+use super::pairing;
 use super::{ComparedCase, ComparedMetric, Method, failed_in_comparison, not_started};
-use crate::baseline::Baseline;
 use crate::supervisor::trial::{Contestant, Turns};
 use crate::supervisor::{CaseFailure, CasePlan, Supervisor};
 
@@ -55,7 +55,7 @@ struct Figure {
     /// Whether to go on for its sake.
     decides: bool,
     pairs: Vec<pairing::Pair>,
-    /// Once it is decided, what it was decided by.
+    /// What the pairs so far say, or those that decided it; `None` where it was not measured.
     tested: Option<Tested>,
     verdict: Option<Verdict>,
 }
@@ -150,25 +150,34 @@ impl Contest {
         let executions = self.plan.warmup.saturating_add(self.turns.samples());
         let worker = self.typical.saturating_mul(executions).saturating_add(START);
         let takes =
-            worker.saturating_mul(FEWEST).saturating_mul(u32::try_from(pairing::CONTESTANTS).unwrap_or(u32::MAX));
+            worker.saturating_mul(FEWEST).saturating_mul(u32::try_from(pairing::ROLES.len()).unwrap_or(u32::MAX));
         (takes > time).then_some(takes)
     }
 
-    /// Holds trials until there are so many, or time is up. An error where the new version fails.
+    /// Holds trials until there are so many, or time is up, and weighs them. An error where the new version fails.
     pub(crate) fn measure(
         &mut self,
         supervisor: &mut Supervisor,
-        baseline: &Baseline,
+        binaries: &mut Binaries,
+        pairs: usize,
+        time: Duration,
+    ) -> Result<(), CaseFailure> {
+        let held = self.hold_until(supervisor, binaries, pairs, time);
+        self.figures.iter_mut().for_each(Figure::weigh);
+        held
+    }
+
+    fn hold_until(
+        &mut self,
+        supervisor: &mut Supervisor,
+        binaries: &mut Binaries,
         pairs: usize,
         time: Duration,
     ) -> Result<(), CaseFailure> {
         // What hangs now, and did not before, would hang for all of the job's timeout.
         self.plan.timeout = self.plan.timeout.min(time.max(self.typical.saturating_mul(20)).max(LEAST_PATIENCE));
-        let (old, new) = (baseline.harness(), supervisor.executable().to_owned());
         while self.is_open() && self.trials < pairs && self.spent < time {
-            let begin = Instant::now();
-            let held = self.hold(supervisor, &old, &new);
-            self.spent += begin.elapsed();
+            let held = self.hold(supervisor, binaries);
             if let Err(failure) = held {
                 self.close();
                 return Err(failed_in_comparison(failure));
@@ -177,14 +186,28 @@ impl Contest {
         Ok(())
     }
 
-    fn hold(&mut self, supervisor: &mut Supervisor, old: &Path, new: &Path) -> Result<(), CaseFailure> {
-        let old = Contestant { executable: old, case_index: self.old_index };
-        let new = Contestant { executable: new, case_index: self.plan.case.index };
-        let contestants = [old, old, new];
+    fn hold(&mut self, supervisor: &mut Supervisor, binaries: &mut Binaries) -> Result<(), CaseFailure> {
+        // Who comes later gets other memory, which is much the same in every trial.
+        let mut roles = pairing::ROLES;
+        fastrand::shuffle(&mut roles);
+        let executables = roles.map(|role| if role == pairing::NEW { binaries.new_one() } else { binaries.old() });
+        let case_index = |role| if role == pairing::NEW { self.plan.case.index } else { self.old_index };
+        let contestants: Vec<Contestant<'_>> = executables
+            .iter()
+            .zip(roles)
+            .map(|(executable, role)| Contestant { executable, case_index: case_index(role) })
+            .collect();
+        // To copy is no part of it, however large the binaries are.
+        let begin = Instant::now();
         let held = supervisor.trial(&self.plan, self.turns, &contestants, &mut |order| fastrand::shuffle(order));
+        self.spent += begin.elapsed();
         match held.map_err(|error| not_started(&error))? {
-            Ok(samples) => self.take(&samples),
-            Err(failed) if failed.contestant == pairing::NEW => return Err(failed.failure),
+            Ok(samples) => {
+                let mut samples: Vec<(usize, Vec<Sample>)> = roles.into_iter().zip(samples).collect();
+                samples.sort_by_key(|&(role, _)| role);
+                self.take(&samples.into_iter().map(|(_, samples)| samples).collect::<Vec<_>>());
+            }
+            Err(failed) if roles[failed.contestant] == pairing::NEW => return Err(failed.failure),
             Err(failed) => {
                 let failure = failed.failure;
                 self.state = State::Broken(format!("its binary failed {}: {}", failure.phase, failure.reason));
@@ -203,12 +226,12 @@ impl Contest {
 
     /// What there is to judge.
     pub(crate) fn comparisons(&self) -> impl Iterator<Item = Comparison> {
-        self.figures.iter().filter_map(Figure::tested).map(|tested| tested.comparison)
+        self.figures.iter().filter_map(|figure| figure.tested).map(|tested| tested.comparison)
     }
 
     /// Takes the verdicts on all comparisons; the contest is over where everything is decided.
     pub(crate) fn settle(&mut self, verdicts: &[Verdict]) {
-        let figures = self.figures.iter_mut().filter(|figure| !figure.pairs.is_empty());
+        let figures = self.figures.iter_mut().filter(|figure| figure.tested.is_some());
         for (figure, &verdict) in figures.zip(verdicts) {
             figure.settle(verdict);
         }
@@ -218,46 +241,52 @@ impl Contest {
     }
 
     pub(crate) fn outcome(self) -> ComparedCase {
-        let judged = |figure: Figure| Some(figure.tested()?.judged(figure.verdict?));
+        let judged = |figure: Figure| Some(figure.tested?.judged(figure.verdict?));
         // Nobody goes on for the sake of what doesn't decide, so that it says nothing to be undecided.
-        let says = |figure: &Figure| figure.decides || figure.tested.is_some();
+        let says = |figure: &Figure| figure.decides || figure.is_decided();
         let metrics = self.figures.into_iter().filter(says).filter_map(judged).collect();
         ComparedCase { report: self.report, method: Method::Interleaved, metrics, advisory: None }
     }
 }
 
 impl Figure {
-    /// What it was decided by, or what the pairs so far say; `None` where it was not measured.
-    fn tested(&self) -> Option<Tested> {
-        self.tested.or_else(|| {
-            // From next to nothing to next to nothing can be any ratio.
-            let least = if self.metric.is_exact() { 0.0 } else { self.metric.resolution() };
-            let pair = |pair: &pairing::Pair| Pair::new(pair.old.max(least), pair.new.max(least));
-            let pairs: Vec<Pair> = self.pairs.iter().filter_map(pair).collect();
-            let itself = |pair: &pairing::Pair| Pair::new(pair.old.max(1.0), pair.old.max(1.0) * pair.noise.exp());
-            let itself: Vec<Pair> = self.pairs.iter().filter_map(itself).collect();
-            let comparison =
-                if self.metric.is_exact() { Comparison::of_counts(&pairs) } else { Comparison::of_pairs(&pairs) };
-            let middle = |side: fn(&pairing::Pair) -> f64| median(self.pairs.iter().map(side).collect());
-            let noise = noise_floor(&itself, pairs.len()).unwrap_or(0.0);
-            let (comparison, old) = (comparison?, middle(|pair| pair.old)?);
-            // Of a time, the median of one version may be that of quieter moments than the other's.
-            let new = if self.metric.is_time() { old * (1.0 + comparison.effect) } else { middle(|pair| pair.new)? };
-            Some(Tested::new(self.metric, (old, new), comparison.with_noise(noise)))
-        })
-    }
-
-    fn settle(&mut self, verdict: Verdict) {
-        if self.tested.is_none() {
-            self.verdict = Some(verdict);
-            if verdict.outcome != Outcome::Undecided {
-                self.tested = self.tested();
-            }
+    /// Takes account of all pairs, unless fewer have decided it.
+    fn weigh(&mut self) {
+        if !self.is_decided() {
+            self.tested = self.test();
         }
     }
 
+    fn test(&self) -> Option<Tested> {
+        // From next to nothing to next to nothing can be any ratio.
+        let least = if self.metric.is_exact() { 0.0 } else { self.metric.resolution() };
+        let pair = |pair: &pairing::Pair| Pair::new(pair.old.max(least), pair.new.max(least));
+        let pairs: Vec<Pair> = self.pairs.iter().filter_map(pair).collect();
+        let itself = |pair: &pairing::Pair| Pair::new(pair.old.max(1.0), pair.old.max(1.0) * pair.noise.exp());
+        let itself: Vec<Pair> = self.pairs.iter().filter_map(itself).collect();
+        let comparison =
+            if self.metric.is_exact() { Comparison::of_counts(&pairs) } else { Comparison::of_pairs(&pairs) };
+        let middle = |side: fn(&pairing::Pair) -> f64| median(self.pairs.iter().map(side).collect());
+        let noise = noise_floor(&itself, pairs.len()).unwrap_or(0.0);
+        let (comparison, old) = (comparison?, middle(|pair| pair.old)?);
+        // Of a time, the median of one version may be that of quieter moments than the other's.
+        let new = if self.metric.is_time() { old * (1.0 + comparison.effect) } else { middle(|pair| pair.new)? };
+        Some(Tested::new(self.metric, (old, new), comparison.with_noise(noise)))
+    }
+
+    fn settle(&mut self, verdict: Verdict) {
+        if !self.is_decided() {
+            self.verdict = Some(verdict);
+        }
+    }
+
+    fn is_decided(&self) -> bool {
+        self.verdict.is_some_and(|verdict| verdict.outcome != Outcome::Undecided)
+    }
+
+    /// Whether nothing is gained by going on for its sake.
     fn is_settled(&self) -> bool {
-        self.tested.is_some() || !self.decides || self.pairs.is_empty()
+        self.is_decided() || !self.decides || self.tested.is_none()
     }
 }
 

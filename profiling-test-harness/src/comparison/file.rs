@@ -6,6 +6,7 @@ use std::path::Path;
 
 use profiling_core::profile::Params;
 use profiling_core::statistics::comparison::Outcome;
+use profiling_core::store::replace_file;
 use serde::{Deserialize, Serialize};
 
 use super::{Compared, ComparedCase};
@@ -115,11 +116,8 @@ impl ComparisonFile {
     }
 
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        io::Write::write_all(&mut file, b"\n")?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        replace_file(path, &json)
     }
 }

@@ -12,10 +12,11 @@ use profiling_core::job::JobDescriptor;
 use profiling_core::profile::Environment;
 use profiling_core::sample::Sample;
 use profiling_core::statistics::comparison::{Comparison, Outcome, Plan, Rule, Verdict, judge};
-use profiling_core::store::StoredJob;
 
+use self::binaries::Binaries;
 use self::contest::{Contest, Tested};
 use self::metric::Metric;
+use self::old::OldJobs;
 use crate::baseline::{Baseline, BaselineError};
 use crate::cli::Comparing;
 use crate::report::CaseReport;
@@ -24,9 +25,11 @@ use crate::supervisor::trial::Contestant;
 use crate::supervisor::{CaseFailure, CasePlan, Phase, Supervisor};
 use crate::wire::PROTOCOL;
 
+mod binaries;
 pub(crate) mod contest;
 pub(crate) mod file;
 pub(crate) mod metric;
+mod old;
 mod pairing;
 
 /// All that a comparison with a baseline says.
@@ -123,11 +126,12 @@ impl Comparer<'_> {
     ) -> Result<Compared, BaselineError> {
         let mut compared =
             Compared { cases: Vec::new(), added: Vec::new(), removed: self.removed()?, advisory: self.advisory() };
+        let mut old_jobs = OldJobs::new(self.baseline);
         let (mut contests, mut stored) = (Vec::new(), Vec::new());
         for (index, report) in reports.iter().enumerate() {
             let Ok(profile) = &report.result else { continue };
             let job = report.case.job.name;
-            let Some(old) = self.old_case(report)? else {
+            let Some(old) = old_jobs.samples(report.case)? else {
                 compared.added.push(report.case.path());
                 continue;
             };
@@ -158,9 +162,11 @@ impl Comparer<'_> {
         compared.cases.extend(self.compare_stored(stored.collect(), reports, samples));
         compared.cases.sort_by_key(|case| case.report);
         for case in &mut compared.cases {
-            let instructions =
-                self.instructions(supervisor, &reports[case.report], &plans[case.report], &samples[case.report]);
-            case.metrics.extend(instructions?);
+            let report = &reports[case.report];
+            let old = old_jobs.instructions(report.case)?;
+            let counted = old
+                .and_then(|old| self.instructions(supervisor, report, &plans[case.report], &samples[case.report], old));
+            case.metrics.extend(counted);
         }
         Ok(compared)
     }
@@ -172,20 +178,17 @@ impl Comparer<'_> {
         report: &CaseReport,
         plan: &CasePlan,
         samples: &[Sample],
-    ) -> Result<Option<ComparedMetric>, BaselineError> {
-        let params = params(report.case);
-        let Some(new) = report.result.as_ref().ok().and_then(|profile| profile.instructions) else { return Ok(None) };
-        let Some((profile, _)) = self.baseline.load(report.case.job.name)? else { return Ok(None) };
-        let old = profile.cases.iter().find(|case| case.params == params).and_then(|case| case.instructions);
-        let case_index = self.baseline.case_index(report.case.job.name, &params);
-        let (Some(old), Some(case_index)) = (old, case_index) else { return Ok(None) };
+        old: u64,
+    ) -> Option<ComparedMetric> {
+        let new = report.result.as_ref().ok()?.instructions?;
+        let case_index = self.baseline.case_index(report.case.job.name, &params(report.case))?;
         let mut again = |executable: &Path, case_index| {
             let counted = supervisor.instructions(plan, samples, Contestant { executable, case_index });
             counted.ok().flatten()
         };
         let old = (old, again(&self.baseline.harness(), case_index));
         let new = (new, again(&std::env::current_exe().unwrap_or_default(), report.case.index));
-        Ok(self.compare_instructions(old, new))
+        self.compare_instructions(old, new)
     }
 
     fn compare_instructions(&self, old: (u64, Option<u64>), new: (u64, Option<u64>)) -> Option<ComparedMetric> {
@@ -212,11 +215,12 @@ impl Comparer<'_> {
         progress: &mut dyn FnMut(&CasePlan, usize),
     ) {
         let plan = Plan::default();
+        let mut binaries = Binaries::new(&self.baseline.harness(), supervisor.executable());
         let (mut before, mut look) = (None, Some(plan.first()));
         while let Some(now) = look {
             for (contest, _) in contests.iter_mut().filter(|(contest, _)| contest.is_open()) {
                 progress(contest.plan(), now.pairs);
-                let held = contest.measure(supervisor, self.baseline, now.pairs, self.comparing.time);
+                let held = contest.measure(supervisor, &mut binaries, now.pairs, self.comparing.time);
                 if let Err(failure) = held {
                     reports[contest.report()].result = Err(failure);
                 }
@@ -272,15 +276,6 @@ impl Comparer<'_> {
             advisory: foreign.clone(),
         });
         judged.collect()
-    }
-
-    /// The samples that the baseline has of a case.
-    fn old_case(&self, report: &CaseReport) -> Result<Option<Vec<Sample>>, BaselineError> {
-        let params = params(report.case);
-        let Some((_, records)): Option<StoredJob> = self.baseline.load(report.case.job.name)? else { return Ok(None) };
-        let samples: Vec<Sample> =
-            records.into_iter().filter(|record| record.params == params).map(|record| record.figures).collect();
-        Ok(Some(samples).filter(|samples| !samples.is_empty()))
     }
 
     fn removed(&self) -> Result<Vec<String>, BaselineError> {

@@ -7,13 +7,15 @@
 //! pairs lopsided, as times are, and a test of pairs takes either order for equally likely.
 
 use profiling_core::sample::Sample;
+use profiling_core::statistics::median;
 
 use super::metric::Metric;
 use crate::supervisor::trial::Turns;
 
 /// This binary's place in a trial, after the baseline's two.
 pub(crate) const NEW: usize = 2;
-pub(crate) const CONTESTANTS: usize = 3;
+/// The places in a trial: the baseline's binary, the same again, and this one.
+pub(crate) const ROLES: [usize; 3] = [0, 1, NEW];
 
 /// What one trial says about a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,14 +55,6 @@ fn counts(metric: Metric, trial: &[Vec<Sample>]) -> Option<Pair> {
 fn turn_medians(metric: Metric, samples: &[Sample], turns: Turns) -> Option<Vec<f64>> {
     let figures = samples.iter().map(|sample| Some(metric.of(sample)?.max(1) as f64)).collect::<Option<Vec<_>>>()?;
     figures.chunks(turns.length.into()).map(|turn| median(turn.to_vec())).collect()
-}
-
-/// The median, of two in the middle the mean; `None` of nothing.
-pub(crate) fn median(mut figures: Vec<f64>) -> Option<f64> {
-    figures.sort_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    let upper = *figures.get(middle)?;
-    Some(if figures.len() % 2 == 1 { upper } else { f64::midpoint(figures[middle - 1], upper) })
 }
 
 #[cfg(test)]

@@ -99,30 +99,11 @@ pub(crate) fn failed_jobs(reports: &[CaseReport]) -> Vec<&'static JobDescriptor>
 
 #[cfg(test)]
 mod tests {
-    use profiling_core::job::{Entry, Isolation, SourceLocation};
 
     use super::*;
     use crate::supervisor::Phase;
 
-    static JOB: JobDescriptor = JobDescriptor {
-        name: "job",
-        id: None,
-        function: "zoo::job",
-        source: SourceLocation { file: "src/lib.rs", line: 3 },
-        samples: None,
-        warmup: None,
-        timeout: None,
-        params: &[],
-        cases: &[&[]],
-        stateful: false,
-        persistent_connections: false,
-        ignore: false,
-        cold_samples: None,
-        isolation: Isolation::Case,
-        budgets: &[],
-        targets: &[],
-        entry: Entry::Sync(|_| Ok(())),
-    };
+    static JOB: JobDescriptor = JobDescriptor::PLAIN;
 
     #[test]
     fn a_reason_can_do_nothing_to_a_terminal() {

@@ -7,13 +7,13 @@ use profiling_core::advise::{
     BenchmarkProfile, Catalogue, JobCost, Options, PriceTerms, QosBaseline, price_suggestions, prometheus_rules,
 };
 use profiling_core::profile::Profile;
+use profiling_core::store::replace_file;
 use serde_json::json;
 
 use super::arguments::{Export, What};
 use super::package::Package;
 use super::{Error, pretty};
 use crate::advisor;
-use crate::files;
 use crate::report::advice::JobAdvice;
 
 /// Writes what is asked for.
@@ -35,7 +35,7 @@ pub(super) fn export(package: &Package, catalogue: &Catalogue, options: &Options
             Ok(())
         }
         Some(path) => {
-            files::replace(path, text.as_bytes()).map_err(|reason| Error::Unwritable { path: path.clone(), reason })?;
+            replace_file(path, text.as_bytes()).map_err(|reason| Error::Unwritable { path: path.clone(), reason })?;
             say!("wrote {}", path.display());
             Ok(())
         }

@@ -42,9 +42,9 @@ pub struct Look {
 const FIRST: usize = 10;
 
 impl Default for Plan {
-    /// 5%, and up to 40 pairs.
+    /// 2%, since who is warned of nothing switches the warning off, and up to 40 pairs.
     fn default() -> Self {
-        Self { level: 0.05, most: 40 }
+        Self { level: 0.02, most: 40 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ratios::unit;
 use super::{Level, Unidentifiable};
+use crate::statistics::median;
 
 /// Centres are taken to be no surer than this, whatever the samples say.
 const SUREST: f64 = 1e-3;
@@ -24,29 +25,34 @@ pub(super) struct Observations {
 
 impl Observations {
     pub(super) fn new(levels: &[Level]) -> Result<Self, Unidentifiable> {
-        let figures = levels.iter().flat_map(|level| &level.figures);
-        if levels.iter().any(|level| level.figures.is_empty()) || figures.clone().any(|f| !f.is_finite() || *f < 0.0) {
+        let mut figures = levels.iter().flat_map(|level| &level.figures);
+        if levels.iter().any(|level| level.figures.is_empty()) || figures.any(|f| !f.is_finite() || *f < 0.0) {
             return Err(Unidentifiable::NoFigures);
         }
         if levels.len() < FEWEST {
             return Err(Unidentifiable::TooFewLevels { levels: levels.len() });
         }
-        let centres: Vec<f64> = levels.iter().map(|level| median(level.figures.clone())).collect();
-        let variances: Vec<(f64, f64)> = levels
+        let centres = levels.iter().map(|level| median(level.figures.clone())).collect::<Option<Vec<f64>>>();
+        let centres = centres.ok_or(Unidentifiable::NoFigures)?;
+        let variances = levels
             .iter()
             .zip(&centres)
             .map(|(level, centre)| {
                 let off = level.figures.iter().map(|figure| (figure - centre).abs() / unit(*centre)).collect();
                 let samples = level.figures.len();
-                let variance = (standard_deviations(samples) * median(off)).powi(2);
-                (variance, variance_of_median(variance, samples))
+                let variance = (standard_deviations(samples) * median(off)?).powi(2);
+                Some((variance, variance_of_median(variance, samples)))
             })
-            .collect();
+            .collect::<Option<Vec<(f64, f64)>>>()
+            .ok_or(Unidentifiable::NoFigures)?;
+        let middle = |variance: fn(&(f64, f64)) -> f64| {
+            median(variances.iter().map(variance).collect()).ok_or(Unidentifiable::NoFigures)
+        };
         Ok(Self {
             levels: levels.iter().map(|level| level.at.clone()).collect(),
             worst: levels.iter().map(|level| level.figures.iter().copied().fold(0.0, f64::max)).collect(),
-            spread: median(variances.iter().map(|&(samples, _)| samples).collect()).sqrt(),
-            least_variance: median(variances.iter().map(|&(_, centre)| centre).collect()).max(SUREST * SUREST),
+            spread: middle(|&(samples, _)| samples)?.sqrt(),
+            least_variance: middle(|&(_, centre)| centre)?.max(SUREST * SUREST),
             centres,
         })
     }
@@ -93,22 +99,9 @@ fn variance_of_median(variance: f64, values: usize) -> f64 {
     variance * efficiency / values as f64
 }
 
-/// The middle value, or the mean of the two in the middle; of at least one value.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_of_few_values() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
-    }
 
     #[test]
     fn an_outlier_moves_neither_centre_nor_spread() {

@@ -8,35 +8,37 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::ColorChoice;
-use profiling_core::advise::{Catalogue, Options, SizesListed};
-use profiling_core::job::{Case, JobDescriptor, ParamValue};
-use profiling_core::profile::{CaseProfile, Environment, Grade, Params};
+use profiling_core::advise::{Options, SizesListed};
+use profiling_core::job::JobDescriptor;
+use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
 use profiling_core::sample::Sample;
 use profiling_core::statistics::{Model, rust_source};
-use profiling_core::store::{History, Store, StoreError};
+use profiling_core::store::{History, Store, StoreError, replace_file};
 use thiserror::Error;
 
+pub(crate) use self::execution::{JobOutcome, params};
+use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
-use crate::budgets;
-use crate::capture::Capture;
-use crate::cli::{self, Arguments, BaselineCommand, Tables};
+use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
-use crate::files;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::platforms::{self, PlatformsError};
 use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
-use crate::selection::{self, Chosen, Selected};
+use crate::selection::{self, Chosen};
 use crate::shelf::{Shelf, history_path};
-use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Extras, Measured, Phase, Supervisor};
+use crate::supervisor::{CasePlan, Extras, Measured, Supervisor};
 use crate::targets::{self, Missed};
 use crate::{FAILED, Host, advisor, report};
+
+mod baselines;
+mod execution;
 
 /// Why a run could not be carried through, as opposed to a job that failed.
 #[derive(Debug, Error)]
@@ -121,7 +123,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     arguments.defaults = Configuration::load(manifest_dir)?;
     let arguments = &arguments;
     if let Some(command) = &arguments.baselines {
-        return manage(host, arguments, command).map(|()| true);
+        return baselines::manage(host, arguments, command).map(|()| true);
     }
     if let Some(asked) = &arguments.history {
         return show_history(host, arguments, asked).map(|()| true);
@@ -151,7 +153,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         say!("{}\n", advice(&shelf, &chosen, tables, arguments.advising())?);
     }
     if let Some(name) = &arguments.save_baseline {
-        save_baseline(host, &shelf, name, &run, &jobs)?;
+        baselines::save(host, &shelf, name, &run, &jobs)?;
     }
     if passed && !arguments.quiet {
         announce_profiles(host, &shelf);
@@ -226,8 +228,8 @@ fn measure(
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Run, SessionError> {
-    let baselines = Baselines::of(shelf.store(), host.package);
-    let baseline = arguments.baseline.as_ref().map(|name| baselines.load(name)).transpose()?;
+    let kept = Baselines::of(shelf.store(), host.package);
+    let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
     let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?);
     let environment = environment::describe(host);
@@ -305,185 +307,8 @@ fn write_comparison(
 fn emit_models(host: &Host, shelf: &Shelf, path: &Path) -> Result<(), SessionError> {
     let profiles = shelf.store().load_all()?;
     let models = profiles.iter().map(|profile| (profile.job.as_str(), profile.models.as_slice()));
-    files::replace(path, rust_source(host.package, models).as_bytes())
+    replace_file(path, rust_source(host.package, models).as_bytes())
         .map_err(|reason| SessionError::Write { path: path.to_owned(), reason })
-}
-
-fn save_baseline(
-    host: &Host,
-    shelf: &Shelf,
-    name: &crate::baseline::Name,
-    run: &Run,
-    jobs: &[&'static JobDescriptor],
-) -> Result<(), SessionError> {
-    let Some(environment) = &run.environment else { return Ok(()) };
-    // One that is over budget was measured.
-    let failed = |job: &str| run.reports.iter().any(|report| report.case.job.name == job && report.result.is_err());
-    let mut measured: Vec<&str> =
-        run.reports.iter().map(|report| report.case.job.name).filter(|job| !failed(job)).collect();
-    measured.dedup();
-    let store = shelf.store();
-    let saved = Baselines::of(store, host.package).save(name, store, &measured, jobs, environment)?;
-    say!("baseline `{name}`: {}{}", plural(saved.jobs, "job"), if saved.added { ", with those it had" } else { "" });
-    Ok(())
-}
-
-/// Does what is to be done with kept baselines.
-fn manage(host: &Host, arguments: &Arguments, command: &BaselineCommand) -> Result<(), SessionError> {
-    let shelf = Shelf::open(host, arguments, &registry::jobs()?, Catalogue::builtin().clone())?;
-    let baselines = Baselines::of(shelf.store(), host.package);
-    match command {
-        BaselineCommand::List => list_baselines(&baselines)?,
-        BaselineCommand::Delete(name) => {
-            baselines.delete(name)?;
-            say!("deleted the baseline `{name}`");
-        }
-        BaselineCommand::Export(name, path) => {
-            baselines.export(name, path)?;
-            say!("wrote the baseline `{name}` to {}", path.display());
-        }
-        BaselineCommand::Import(path) => {
-            let name = baselines.import(path)?;
-            say!("imported the baseline `{name}`: compare with --baseline {name}");
-        }
-    }
-    Ok(())
-}
-
-fn list_baselines(baselines: &Baselines) -> Result<(), SessionError> {
-    let names = baselines.names()?;
-    if names.is_empty() {
-        say!("no baselines; keep one with --save-baseline NAME");
-    }
-    for name in names {
-        match baselines.describe(&name) {
-            Ok(manifest) => {
-                let commit = manifest.environment.git_commit.as_deref().unwrap_or_default();
-                let commit = commit.get(..8).unwrap_or_default();
-                say!("{name}: {}, {} {commit}", plural(manifest.profiled(), "job"), manifest.environment.profiled_at);
-            }
-            Err(error) => complain!("{name}: {error}"),
-        }
-    }
-    Ok(())
-}
-
-/// What came of all chosen cases of one job.
-#[derive(Debug)]
-pub(crate) struct JobOutcome<'a> {
-    pub selected: &'a Selected,
-    /// Every case that ran, with its samples where it passed.
-    pub runs: &'a [(CaseReport, Option<Measured>)],
-}
-
-impl JobOutcome<'_> {
-    /// Whether noise is all that is wrong.
-    pub(crate) fn only_noise(&self) -> bool {
-        let mut failures = self.runs.iter().filter_map(|(report, _)| report.result.as_ref().err());
-        failures.all(|failure| failure.phase == Phase::Noise)
-    }
-}
-
-/// Runs a case; told which one comes next, and what to call after every execution.
-type RunCase<'a> = &'a mut dyn FnMut(&CasePlan, Option<&CasePlan>, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
-
-/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known.
-fn execute(
-    chosen: &Chosen,
-    arguments: &Arguments,
-    run: RunCase<'_>,
-    mut keep: impl FnMut(&Selected, &mut [(CaseReport, Option<Measured>)], &Progress),
-) -> Vec<CaseReport> {
-    let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
-    let plans: Vec<CasePlan> = all.map(|&case| plan(case, arguments)).collect();
-    let progress = Progress::new(plans.len(), arguments.quiet);
-    let mut reports = Vec::with_capacity(plans.len());
-    let mut rest = plans.iter();
-    for selected in &chosen.selected {
-        let mut runs = Vec::with_capacity(selected.cases.len());
-        for plan in rest.by_ref().take(selected.cases.len()) {
-            let next = plans.get(reports.len() + runs.len() + 1);
-            progress.begin(plan);
-            let ran = run(plan, next, &mut |ended| progress.executed(plan, ended));
-            let (mut report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
-            if arguments.quiet_machine() {
-                refuse_noise(&mut report);
-            }
-            if let (Ok(profile), Some(measured)) = (&mut report.result, &measured) {
-                let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
-                profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
-            }
-            progress.end(&report);
-            runs.push((report, measured));
-        }
-        keep(selected, &mut runs, &progress);
-        let failed = runs.iter().any(|(report, _)| report.failed());
-        reports.extend(runs.into_iter().map(|(report, _)| report));
-        if failed && arguments.fail_fast {
-            break;
-        }
-    }
-    progress.finish();
-    reports
-}
-
-fn not_run(error: &io::Error) -> CaseRun {
-    let failure = CaseFailure { phase: Phase::Startup, reason: format!("can't run its worker process: {error}") };
-    CaseRun { result: Err(failure), stdout: Capture::default(), stderr: Capture::default() }
-}
-
-fn plan(case: Case, arguments: &Arguments) -> CasePlan {
-    let (job, defaults) = (case.job, &arguments.defaults);
-    CasePlan {
-        case,
-        warmup: arguments.warmup.or(job.warmup).or(defaults.warmup).unwrap_or(JobDescriptor::WARMUP),
-        samples: arguments.samples.or(job.samples).or(defaults.samples).unwrap_or(JobDescriptor::SAMPLES),
-        timeout: arguments.timeout.or(job.timeout).or(defaults.timeout).unwrap_or(JobDescriptor::TIMEOUT),
-        cold_samples: arguments
-            .cold_samples
-            .or(job.cold_samples)
-            .or(defaults.cold_samples)
-            .unwrap_or(JobDescriptor::COLD_SAMPLES),
-        isolation: job.isolation,
-        again: false,
-    }
-}
-
-fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
-    let (result, measured) = match ran.result {
-        Ok(measured) => {
-            let profile = CaseProfile::of(params(case), &measured.samples, &measured.circumstances);
-            (Ok(profile.expect("a case that passed has samples")), Some(measured))
-        }
-        Err(failure) => (Err(failure), None),
-    };
-    (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
-}
-
-/// Fails a case that other programs disturbed.
-fn refuse_noise(report: &mut CaseReport) {
-    let noise = report.result.as_ref().ok().and_then(|profile| profile.noise.as_ref());
-    if let Some(noise) = noise.filter(|noise| noise.grade == Grade::Noisy) {
-        let reason = format!("the machine was noisy, and no profile is stored: {}", noise.why.join("; "));
-        report.result = Err(CaseFailure { phase: Phase::Noise, reason });
-    }
-}
-
-/// A case's parameters, as they stand in profiles.
-pub(crate) fn params(case: Case) -> Params {
-    case.params().map(|(name, value)| (name.to_owned(), json(value))).collect()
-}
-
-fn json(value: ParamValue) -> serde_json::Value {
-    match value {
-        ParamValue::Text(text) => text.into(),
-        ParamValue::Integer(integer) => match (u64::try_from(integer), i64::try_from(integer)) {
-            (Ok(integer), _) => integer.into(),
-            (_, Ok(integer)) => integer.into(),
-            // The macro refuses larger ones.
-            _ => integer.to_string().into(),
-        },
-    }
 }
 
 fn announce(chosen: &Chosen, arguments: &Arguments) {

@@ -1,0 +1,135 @@
+//! The test binaries of both versions, of which every worker of a comparison runs a fresh copy.
+//!
+//! Where the kernel keeps a file in memory decides how well its code fits the caches, and every process that
+//! runs the file shares that: of one binary's copies, the same job was measured up to 6% faster or slower in each
+//! for as long as it stayed in memory. Where every worker runs a copy of its own it is chance, as other noise is.
+
+use std::fs;
+use std::io;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+
+use crate::files;
+
+/// What the names of copies begin with; the process that they belong to follows.
+const PREFIX: &str = ".profiling-copy-";
+
+/// The test binaries of both versions.
+#[derive(Debug)]
+pub(crate) struct Binaries {
+    old: PathBuf,
+    new: PathBuf,
+    /// Whether the user was told that one can't be copied.
+    told: bool,
+}
+
+/// What a worker runs.
+#[derive(Debug)]
+pub(crate) enum Executable {
+    /// A copy, which is removed with this.
+    Copy(TempPath),
+    /// The binary itself, which can't be copied.
+    Itself(PathBuf),
+}
+
+impl Binaries {
+    /// Removes what comparisons that were killed have left beside them.
+    pub(super) fn new(old: &Path, new: &Path) -> Self {
+        for (left, _) in [old, new].into_iter().flat_map(|binary| files::abandoned(beside(binary), PREFIX)) {
+            // What belongs to another user stays.
+            let _ = fs::remove_file(left);
+        }
+        Self { old: old.to_owned(), new: new.to_owned(), told: false }
+    }
+
+    /// A copy of the old one.
+    pub(super) fn old(&mut self) -> Executable {
+        copy(&self.old).map_or_else(|reason| self.itself(self.old.clone(), &reason), Executable::Copy)
+    }
+
+    /// A copy of the new one.
+    pub(super) fn new_one(&mut self) -> Executable {
+        copy(&self.new).map_or_else(|reason| self.itself(self.new.clone(), &reason), Executable::Copy)
+    }
+
+    fn itself(&mut self, binary: PathBuf, reason: &io::Error) -> Executable {
+        if !self.told {
+            complain!(
+                "warning: can't copy `{}`: {reason}. Where it happens to lie in memory may look like a change",
+                binary.display()
+            );
+            self.told = true;
+        }
+        Executable::Itself(binary)
+    }
+}
+
+impl Deref for Executable {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        match self {
+            Self::Copy(path) => path,
+            Self::Itself(path) => path,
+        }
+    }
+}
+
+/// A copy that lies beside the binary, where a job may look for other files.
+fn copy(binary: &Path) -> io::Result<TempPath> {
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let copy = tempfile::Builder::new().prefix(&prefix).tempfile_in(beside(binary))?.into_temp_path();
+    // With its permissions.
+    fs::copy(binary, &copy)?;
+    Ok(copy)
+}
+
+fn beside(binary: &Path) -> &Path {
+    binary.parent().unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_can_be_run_and_does_not_stay() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let binary = directory.path().join("test");
+        fs::copy(std::env::current_exe()?, &binary)?;
+        let mut binaries = Binaries::new(&binary, &binary);
+        let (one, other) = (binaries.old(), binaries.new_one());
+        assert!(*one != *other && *one != *binary && one.parent() == binary.parent());
+        assert!(std::process::Command::new(&*one).arg("--list").output()?.status.success());
+        drop((one, other));
+        assert_eq!(directory.path().read_dir()?.count(), 1);
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_left_of_a_killed_comparison_is_removed() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let binary = directory.path().join("test");
+        let mut ended = std::process::Command::new("true").spawn()?;
+        ended.wait()?;
+        let left = directory.path().join(format!("{PREFIX}{}-x", ended.id()));
+        let used = directory.path().join(format!("{PREFIX}{}-x", std::process::id()));
+        for file in [&binary, &left, &used] {
+            fs::write(file, "")?;
+        }
+        Binaries::new(&binary, &binary);
+        assert!(binary.exists() && used.exists() && !left.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn what_can_not_be_copied_is_run_itself() {
+        let binary = Path::new("/no/such/binary");
+        let mut binaries = Binaries::new(binary, binary);
+        assert_eq!(&*binaries.new_one(), binary);
+        assert!(binaries.told);
+    }
+}

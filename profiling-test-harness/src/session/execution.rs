@@ -1,0 +1,134 @@
+//! Runs the chosen cases, one after another.
+
+use std::io;
+
+use profiling_core::job::{Case, JobDescriptor, ParamValue};
+use profiling_core::profile::{CaseProfile, Grade, Params};
+
+use crate::budgets;
+use crate::capture::Capture;
+use crate::cli::Arguments;
+use crate::report::CaseReport;
+use crate::report::progress::Progress;
+use crate::selection::{Chosen, Selected};
+use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
+
+/// What came of all chosen cases of one job.
+#[derive(Debug)]
+pub(crate) struct JobOutcome<'a> {
+    pub selected: &'a Selected,
+    /// Every case that ran, with its samples where it passed.
+    pub runs: &'a [(CaseReport, Option<Measured>)],
+}
+
+impl JobOutcome<'_> {
+    /// Whether noise is all that is wrong.
+    pub(crate) fn only_noise(&self) -> bool {
+        let mut failures = self.runs.iter().filter_map(|(report, _)| report.result.as_ref().err());
+        failures.all(|failure| failure.phase == Phase::Noise)
+    }
+}
+
+/// Runs a case; told which one comes next, and what to call after every execution.
+pub(super) type RunCase<'a> =
+    &'a mut dyn FnMut(&CasePlan, Option<&CasePlan>, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
+
+/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known.
+pub(super) fn execute(
+    chosen: &Chosen,
+    arguments: &Arguments,
+    run: RunCase<'_>,
+    mut keep: impl FnMut(&Selected, &mut [(CaseReport, Option<Measured>)], &Progress),
+) -> Vec<CaseReport> {
+    let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
+    let plans: Vec<CasePlan> = all.map(|&case| plan(case, arguments)).collect();
+    let progress = Progress::new(plans.len(), arguments.quiet);
+    let mut reports = Vec::with_capacity(plans.len());
+    let mut rest = plans.iter();
+    for selected in &chosen.selected {
+        let mut runs = Vec::with_capacity(selected.cases.len());
+        for plan in rest.by_ref().take(selected.cases.len()) {
+            let next = plans.get(reports.len() + runs.len() + 1);
+            progress.begin(plan);
+            let ran = run(plan, next, &mut |ended| progress.executed(plan, ended));
+            let (mut report, measured) = summarise(plan.case, ran.unwrap_or_else(|error| not_run(&error)));
+            if arguments.quiet_machine() {
+                refuse_noise(&mut report);
+            }
+            if let (Ok(profile), Some(measured)) = (&mut report.result, &measured) {
+                let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
+                profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
+            }
+            progress.end(&report);
+            runs.push((report, measured));
+        }
+        keep(selected, &mut runs, &progress);
+        let failed = runs.iter().any(|(report, _)| report.failed());
+        reports.extend(runs.into_iter().map(|(report, _)| report));
+        if failed && arguments.fail_fast {
+            break;
+        }
+    }
+    progress.finish();
+    reports
+}
+
+fn not_run(error: &io::Error) -> CaseRun {
+    let failure = CaseFailure { phase: Phase::Startup, reason: format!("can't run its worker process: {error}") };
+    CaseRun { result: Err(failure), stdout: Capture::default(), stderr: Capture::default() }
+}
+
+/// What the command line, the attribute or the configuration say of a case.
+pub(super) fn plan(case: Case, arguments: &Arguments) -> CasePlan {
+    let (job, defaults) = (case.job, &arguments.defaults);
+    CasePlan {
+        case,
+        warmup: arguments.warmup.or(job.warmup).or(defaults.warmup).unwrap_or(JobDescriptor::WARMUP),
+        samples: arguments.samples.or(job.samples).or(defaults.samples).unwrap_or(JobDescriptor::SAMPLES),
+        timeout: arguments.timeout.or(job.timeout).or(defaults.timeout).unwrap_or(JobDescriptor::TIMEOUT),
+        cold_samples: arguments
+            .cold_samples
+            .or(job.cold_samples)
+            .or(defaults.cold_samples)
+            .unwrap_or(JobDescriptor::COLD_SAMPLES),
+        isolation: job.isolation,
+        again: false,
+    }
+}
+
+fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
+    let (result, measured) = match ran.result {
+        Ok(measured) => {
+            let profile = CaseProfile::of(params(case), &measured.samples, &measured.circumstances);
+            (Ok(profile.expect("a case that passed has samples")), Some(measured))
+        }
+        Err(failure) => (Err(failure), None),
+    };
+    (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
+}
+
+/// Fails a case that other programs disturbed.
+fn refuse_noise(report: &mut CaseReport) {
+    let noise = report.result.as_ref().ok().and_then(|profile| profile.noise.as_ref());
+    if let Some(noise) = noise.filter(|noise| noise.grade == Grade::Noisy) {
+        let reason = format!("the machine was noisy, and no profile is stored: {}", noise.why.join("; "));
+        report.result = Err(CaseFailure { phase: Phase::Noise, reason });
+    }
+}
+
+/// A case's parameters, as they stand in profiles.
+pub(crate) fn params(case: Case) -> Params {
+    case.params().map(|(name, value)| (name.to_owned(), json(value))).collect()
+}
+
+fn json(value: ParamValue) -> serde_json::Value {
+    match value {
+        ParamValue::Text(text) => text.into(),
+        ParamValue::Integer(integer) => match (u64::try_from(integer), i64::try_from(integer)) {
+            (Ok(integer), _) => integer.into(),
+            (_, Ok(integer)) => integer.into(),
+            // The macro refuses larger ones.
+            _ => integer.to_string().into(),
+        },
+    }
+}
