@@ -4,6 +4,7 @@
 //! runs the file shares that: of one binary's copies, the same job was measured up to 6% faster or slower in each
 //! for as long as it stayed in memory. Where every worker runs a copy of its own it is chance, as other noise is.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::ops::Deref;
@@ -19,10 +20,10 @@ const PREFIX: &str = ".profiling-copy-";
 /// The test binaries of both versions.
 #[derive(Debug)]
 pub(crate) struct Binaries {
-    old: PathBuf,
-    new: PathBuf,
+    pub(super) old: PathBuf,
+    pub(super) new: PathBuf,
     /// Whether the user was told that one can't be copied.
-    told: bool,
+    told: Cell<bool>,
 }
 
 /// What a worker runs.
@@ -41,28 +42,22 @@ impl Binaries {
             // What belongs to another user stays.
             let _ = fs::remove_file(left);
         }
-        Self { old: old.to_owned(), new: new.to_owned(), told: false }
+        Self { old: old.to_owned(), new: new.to_owned(), told: Cell::new(false) }
     }
 
-    /// A copy of the old one.
-    pub(super) fn old(&mut self) -> Executable {
-        copy(&self.old).map_or_else(|reason| self.itself(self.old.clone(), &reason), Executable::Copy)
+    /// A copy of one of them, or where it can't be copied itself, which the user is told once.
+    pub(super) fn copy_of(&self, binary: &Path) -> Executable {
+        copy(binary).map_or_else(|reason| self.itself(binary, &reason), Executable::Copy)
     }
 
-    /// A copy of the new one.
-    pub(super) fn new_one(&mut self) -> Executable {
-        copy(&self.new).map_or_else(|reason| self.itself(self.new.clone(), &reason), Executable::Copy)
-    }
-
-    fn itself(&mut self, binary: PathBuf, reason: &io::Error) -> Executable {
-        if !self.told {
+    fn itself(&self, binary: &Path, reason: &io::Error) -> Executable {
+        if !self.told.replace(true) {
             complain!(
                 "warning: can't copy `{}`: {reason}. Where it happens to lie in memory may look like a change",
                 binary.display()
             );
-            self.told = true;
         }
-        Executable::Itself(binary)
+        Executable::Itself(binary.to_owned())
     }
 }
 
@@ -99,8 +94,8 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let binary = directory.path().join("test");
         fs::copy(std::env::current_exe()?, &binary)?;
-        let mut binaries = Binaries::new(&binary, &binary);
-        let (one, other) = (binaries.old(), binaries.new_one());
+        let binaries = Binaries::new(&binary, &binary);
+        let (one, other) = (binaries.copy_of(&binary), binaries.copy_of(&binary));
         assert!(*one != *other && *one != *binary && one.parent() == binary.parent());
         assert!(std::process::Command::new(&*one).arg("--list").output()?.status.success());
         drop((one, other));
@@ -128,8 +123,8 @@ mod tests {
     #[test]
     fn what_can_not_be_copied_is_run_itself() {
         let binary = Path::new("/no/such/binary");
-        let mut binaries = Binaries::new(binary, binary);
-        assert_eq!(&*binaries.new_one(), binary);
-        assert!(binaries.told);
+        let binaries = Binaries::new(binary, binary);
+        assert_eq!(&*binaries.copy_of(binary), binary);
+        assert!(binaries.told.get());
     }
 }

@@ -154,23 +154,11 @@ impl Contest {
         (takes > time).then_some(takes)
     }
 
-    /// Holds trials until there are so many, or time is up, and weighs them. An error where the new version fails.
+    /// Holds trials until there are so many, or time is up. An error where the new version fails.
     pub(crate) fn measure(
         &mut self,
         supervisor: &mut Supervisor,
-        binaries: &mut Binaries,
-        pairs: usize,
-        time: Duration,
-    ) -> Result<(), CaseFailure> {
-        let held = self.hold_until(supervisor, binaries, pairs, time);
-        self.figures.iter_mut().for_each(Figure::weigh);
-        held
-    }
-
-    fn hold_until(
-        &mut self,
-        supervisor: &mut Supervisor,
-        binaries: &mut Binaries,
+        binaries: &Binaries,
         pairs: usize,
         time: Duration,
     ) -> Result<(), CaseFailure> {
@@ -186,16 +174,19 @@ impl Contest {
         Ok(())
     }
 
-    fn hold(&mut self, supervisor: &mut Supervisor, binaries: &mut Binaries) -> Result<(), CaseFailure> {
+    fn hold(&mut self, supervisor: &mut Supervisor, binaries: &Binaries) -> Result<(), CaseFailure> {
         // Who comes later gets other memory, which is much the same in every trial.
         let mut roles = pairing::ROLES;
         fastrand::shuffle(&mut roles);
-        let executables = roles.map(|role| if role == pairing::NEW { binaries.new_one() } else { binaries.old() });
-        let case_index = |role| if role == pairing::NEW { self.plan.case.index } else { self.old_index };
+        let versions = roles.map(|role| match role {
+            pairing::NEW => (&binaries.new, self.plan.case.index),
+            _ => (&binaries.old, self.old_index),
+        });
+        let executables = versions.map(|(binary, _)| binaries.copy_of(binary));
         let contestants: Vec<Contestant<'_>> = executables
             .iter()
-            .zip(roles)
-            .map(|(executable, role)| Contestant { executable, case_index: case_index(role) })
+            .zip(versions)
+            .map(|(executable, (_, case_index))| Contestant { executable, case_index })
             .collect();
         // To copy is no part of it, however large the binaries are.
         let begin = Instant::now();
@@ -222,6 +213,11 @@ impl Contest {
             // What one trial lacks, all do.
             figure.pairs.extend(pairing::pair(figure.metric, samples, self.turns));
         }
+    }
+
+    /// Takes account of the trials so far.
+    pub(crate) fn weigh(&mut self) {
+        self.figures.iter_mut().for_each(Figure::weigh);
     }
 
     /// What there is to judge.

@@ -215,12 +215,13 @@ impl Comparer<'_> {
         progress: &mut dyn FnMut(&CasePlan, usize),
     ) {
         let plan = Plan::default();
-        let mut binaries = Binaries::new(&self.baseline.harness(), supervisor.executable());
+        let binaries = Binaries::new(&self.baseline.harness(), supervisor.executable());
         let (mut before, mut look) = (None, Some(plan.first()));
         while let Some(now) = look {
             for (contest, _) in contests.iter_mut().filter(|(contest, _)| contest.is_open()) {
                 progress(contest.plan(), now.pairs);
-                let held = contest.measure(supervisor, &mut binaries, now.pairs, self.comparing.time);
+                let held = contest.measure(supervisor, &binaries, now.pairs, self.comparing.time);
+                contest.weigh();
                 if let Err(failure) = held {
                     reports[contest.report()].result = Err(failure);
                 }

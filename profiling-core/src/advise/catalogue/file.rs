@@ -48,6 +48,8 @@ pub(super) struct Located<'a, T> {
     pub(super) entry: T,
     place: Place<'a>,
     path: String,
+    /// Of a new entry, the known one that it may have been meant to change.
+    meant: Option<String>,
 }
 
 /// Fields that are all optional, and can be laid over another entry's.
@@ -244,11 +246,8 @@ impl<'a> File<'a> {
                 None => platforms.push(entry.platform(base_date.as_ref().unwrap_or(&self.as_of))?),
             }
         }
-        let is_new = |own: &&Located<'_, FaasEntry>| !base_faas.iter().any(|base| base.entry.id == own.entry.id);
-        let known: Vec<String> = base_faas.iter().filter_map(|base| base.entry.id.clone()).collect();
-        for own in self.faas.iter().filter(is_new) {
-            let meant = |error| or_meant(error, own.entry.id.as_deref(), &known);
-            platforms.push(own.platform(&self.as_of).map_err(meant)?);
+        for own in new_entries(self.faas, &base_faas, |entry| entry.id.clone()) {
+            platforms.push(own.platform(&self.as_of)?);
         }
         for entry in &base_vm {
             match self.vm.iter().find(|own| own.entry.key() == entry.entry.key()) {
@@ -256,11 +255,8 @@ impl<'a> File<'a> {
                 None => instance_types.push(entry.instance_type(base_date.as_ref().unwrap_or(&self.as_of))?),
             }
         }
-        let is_new = |own: &&Located<'_, VmEntry>| !base_vm.iter().any(|base| base.entry.key() == own.entry.key());
-        let known: Vec<String> = base_vm.iter().filter_map(|base| base.entry.key()).collect();
-        for own in self.vm.iter().filter(is_new) {
-            let meant = |error| or_meant(error, own.entry.key().as_deref(), &known);
-            instance_types.push(own.instance_type(&self.as_of).map_err(meant)?);
+        for own in new_entries(self.vm, &base_vm, VmEntry::key) {
+            instance_types.push(own.instance_type(&self.as_of)?);
         }
         Ok(Catalogue { platforms, instance_types })
     }
@@ -276,7 +272,7 @@ fn entries<'a, T: DeserializeOwned>(
         let path = format!("{list}[{index}]");
         let mut json = serde_json::Deserializer::from_str(raw.get());
         let entry = serde_path_to_error::deserialize(&mut json).map_err(|error| place.unreadable(&path, &error))?;
-        Ok(Located { entry, place, path })
+        Ok(Located { entry, place, path, meant: None })
     };
     raw.iter().enumerate().map(read).collect()
 }
@@ -300,7 +296,8 @@ fn refuse_twice<T>(
 impl<'a, T: Overlay + Clone> Located<'a, T> {
     /// This entry over another, at its own place.
     fn over(&self, base: &Located<'_, T>) -> Located<'a, T> {
-        Located { entry: self.entry.clone().over(base.entry.clone()), place: self.place, path: self.path.clone() }
+        let entry = self.entry.clone().over(base.entry.clone());
+        Located { entry, place: self.place, path: self.path.clone(), meant: None }
     }
 }
 
@@ -311,20 +308,25 @@ impl<T> Located<'_, T> {
 
     /// The value of a field that has to be there.
     pub(super) fn required<V>(&self, field: &str, value: Option<V>) -> Result<V, CatalogueError> {
-        value.ok_or_else(|| self.error(field, "missing: a new entry has to have it".to_owned()))
+        value.ok_or_else(|| {
+            let meant = self.meant.as_ref().map(|known| format!(". Did you mean the entry `{known}`?"));
+            self.error(field, format!("missing: a new entry has to have it{}", meant.unwrap_or_default()))
+        })
     }
 }
 
-/// What is wrong with an entry that lacks a field, if it was meant to change one that is known.
-fn or_meant(error: CatalogueError, id: Option<&str>, known: &[String]) -> CatalogueError {
-    let closest = id.and_then(|id| closest(id, known.iter().map(String::as_str)));
-    match closest.filter(|_| error.reason.starts_with("missing")) {
-        Some(known) => {
-            let reason = format!("{}. Did you mean the entry `{known}`?", error.reason);
-            CatalogueError { reason, ..error }
-        }
-        None => error,
-    }
+/// The entries that `base` doesn't have, with what they may have been meant for.
+fn new_entries<'a, T>(
+    own: Vec<Located<'a, T>>,
+    base: &[Located<'_, T>],
+    key: impl Fn(&T) -> Option<String>,
+) -> impl Iterator<Item = Located<'a, T>> {
+    let known: Vec<String> = base.iter().filter_map(|base| key(&base.entry)).collect();
+    own.into_iter().filter_map(move |own| {
+        let key = key(&own.entry)?;
+        let meant = closest(&key, known.iter().map(String::as_str)).map(str::to_owned);
+        (!known.contains(&key)).then_some(Located { meant, ..own })
+    })
 }
 
 impl VmEntry {
