@@ -9,7 +9,8 @@ use profiling_core::profile::CaseProfile;
 use profiling_core::sample::Sample;
 use profiling_core::sampling::Samples;
 
-use crate::supervisor::{CasePlan, CaseRun, Measured};
+use crate::outcome::{CaseRun, Measured};
+use crate::plan::CasePlan;
 
 /// How often a case whose times seem over budget is measured again: what slowed it down may have passed.
 const REPETITIONS: usize = 2;
@@ -60,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::capture::Capture;
-    use crate::supervisor::{CaseFailure, Phase};
+    use crate::outcome::{CaseFailure, Phase};
 
     static JOB: JobDescriptor = JobDescriptor {
         budgets: &[

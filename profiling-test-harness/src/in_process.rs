@@ -7,8 +7,9 @@ use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
 
 use crate::capture::Capture;
+use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
+use crate::plan::CasePlan;
 use crate::sampler::Sampler;
-use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
 
 /// Runs a case here and now.
 pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)) -> io::Result<CaseRun> {

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::files;
-use crate::supervisor::{CasePlan, Measured};
+use crate::outcome::Measured;
+use crate::plan::CasePlan;
 
 /// How much longer than without Valgrind an execution may take.
 const SLOWDOWN: u32 = 100;

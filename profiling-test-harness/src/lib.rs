@@ -57,6 +57,8 @@ mod files;
 mod in_process;
 mod instructions;
 mod machine;
+mod outcome;
+mod plan;
 mod platforms;
 mod rehearsal;
 mod report;

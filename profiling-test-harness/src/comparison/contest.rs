@@ -11,8 +11,10 @@ use super::binaries::Binaries;
 use super::metric::{Metric, mostly_waits};
 use super::pairing;
 use super::{ComparedCase, ComparedMetric, Method, failed_in_comparison, not_started};
+use crate::outcome::CaseFailure;
+use crate::plan::CasePlan;
+use crate::supervisor::Supervisor;
 use crate::supervisor::trial::{Contestant, Turns};
-use crate::supervisor::{CaseFailure, CasePlan, Supervisor};
 
 /// How long a turn should last: long enough that waking up is a small part of it.
 const TURN: Duration = Duration::from_millis(1);

@@ -19,10 +19,12 @@ use self::metric::Metric;
 use self::old::OldJobs;
 use crate::baseline::{Baseline, BaselineError};
 use crate::cli::Comparing;
+use crate::outcome::{CaseFailure, Phase};
+use crate::plan::CasePlan;
 use crate::report::CaseReport;
 use crate::session::params;
+use crate::supervisor::Supervisor;
 use crate::supervisor::trial::Contestant;
-use crate::supervisor::{CaseFailure, CasePlan, Phase, Supervisor};
 use crate::wire::PROTOCOL;
 
 mod binaries;

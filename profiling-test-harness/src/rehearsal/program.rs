@@ -5,8 +5,8 @@ use profiling_core::profile::Rehearsal;
 use profiling_core::sample::Sample;
 
 use super::{Size, is_too_fast};
+use crate::outcome::Measured;
 use crate::report::CaseReport;
-use crate::supervisor::Measured;
 
 /// How often the sizes that the advice has chosen are rehearsed: one that failed makes it choose others.
 const ROUNDS: usize = 3;

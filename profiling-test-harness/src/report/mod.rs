@@ -18,7 +18,7 @@ use profiling_core::job::{Case, JobDescriptor};
 use profiling_core::profile::{CaseProfile, Params, RehearsalOutcome};
 
 use crate::capture::Capture;
-use crate::supervisor::CaseFailure;
+use crate::outcome::CaseFailure;
 
 /// What came of one case, for every form of report.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub(crate) fn failed_jobs(reports: &[CaseReport]) -> Vec<&'static JobDescriptor>
 mod tests {
 
     use super::*;
-    use crate::supervisor::Phase;
+    use crate::outcome::Phase;
 
     static JOB: JobDescriptor = JobDescriptor::PLAIN;
 

@@ -6,7 +6,7 @@ use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{CaseReport, figures};
-use crate::supervisor::CasePlan;
+use crate::plan::CasePlan;
 
 /// How often the live line is redrawn at most, per second: drawing must not disturb the measurement.
 const REDRAWS: u8 = 5;

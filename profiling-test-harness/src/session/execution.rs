@@ -8,10 +8,11 @@ use profiling_core::profile::{CaseProfile, Grade, Params};
 use crate::budgets;
 use crate::capture::Capture;
 use crate::cli::Arguments;
+use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
+use crate::plan::CasePlan;
 use crate::report::CaseReport;
 use crate::report::progress::Progress;
 use crate::selection::{Chosen, Selected};
-use crate::supervisor::{CaseFailure, CasePlan, CaseRun, Measured, Phase};
 
 /// What came of all chosen cases of one job.
 #[derive(Debug)]

@@ -27,13 +27,15 @@ use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
+use crate::outcome::Measured;
+use crate::plan::CasePlan;
 use crate::platforms::{self, PlatformsError};
 use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen};
 use crate::shelf::{Shelf, history_path};
-use crate::supervisor::{CasePlan, Extras, Measured, Supervisor};
+use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
 use crate::{FAILED, Host, advisor, report};
 

@@ -6,7 +6,10 @@ use profiling_core::profile::{Rehearsal, RehearsalFailure};
 use profiling_core::sample::Sample;
 use profiling_core::sampling::Samples;
 
-use super::{CaseFailure, CasePlan, Followed, Launch, Supervisor, TIMED_OUT};
+use super::conversation::TIMED_OUT;
+use super::{Followed, Launch, Supervisor};
+use crate::outcome::CaseFailure;
+use crate::plan::CasePlan;
 use crate::rehearsal::{Failure, Rehearsals, Size};
 
 /// What came of the workers of a rehearsal.

@@ -11,8 +11,11 @@ use profiling_core::sample::Sample;
 use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 
-use super::{CaseFailure, CasePlan, Conversation, Launch, Round, Supervisor, Upper};
+use super::{Conversation, Launch, Supervisor};
+use crate::channel::Upper;
 use crate::descendants;
+use crate::outcome::CaseFailure;
+use crate::plan::{CasePlan, Round};
 
 /// Who takes part: a binary that knows the case by this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
