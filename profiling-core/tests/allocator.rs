@@ -11,7 +11,9 @@ use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use profiling_core::measure::allocator::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, allocation_sizes, live_bytes};
+use profiling_core::measure::allocator::{
+    FLUSH_BYTES, MAX_SPANS, MAX_THREADS, allocation_sizes, live_bytes, thread_allocated_bytes,
+};
 use profiling_core::{AllocationFigures, AllocationSpan, CountingAllocator};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -326,12 +328,18 @@ fn more_threads_than_the_register_holds_are_counted() {
     let _alone = alone();
     let threads = MAX_THREADS + 50;
     let (hold, release) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+    let [told, mistold, untold] = [const { AtomicU64::new(0) }; 3];
     let live = live_bytes().expect("counted");
     let span = AllocationSpan::begin();
     thread::scope(|scope| {
         for _ in 0..threads {
             let body = || {
                 let blocks = [Block::new(SIZE), Block::new(8)];
+                match thread_allocated_bytes() {
+                    Some(bytes) if bytes == (SIZE + 8) as u64 => told.fetch_add(1, Relaxed),
+                    Some(_) => mistold.fetch_add(1, Relaxed),
+                    None => untold.fetch_add(1, Relaxed),
+                };
                 hold.wait();
                 release.wait();
                 drop(blocks);
@@ -348,6 +356,11 @@ fn more_threads_than_the_register_holds_are_counted() {
     assert_eq!(figures.retained_bytes, 0);
     // Reading the live bytes in the middle has made the peak exact.
     assert_eq!(figures.peak_bytes, (threads * (SIZE + 8)) as u64);
+    let [told, mistold, untold] = [told, mistold, untold].map(AtomicU64::into_inner);
+    assert_eq!((mistold, told + untold), (0, threads as u64));
+    // The test's own thread has a place, too, and those of tests that are just ending may.
+    let places = if BY_THREAD { MAX_THREADS as u64 - 20..=MAX_THREADS as u64 - 1 } else { 0..=0 };
+    assert!(places.contains(&told), "{told}");
     // The places in the register are free again.
     drop(thread::spawn(|| Block::new(5)).join().expect("no panic"));
     assert_eq!(live_bytes().expect("counted"), live);
@@ -385,6 +398,34 @@ fn a_thread_that_only_frees_is_counted() {
     let span = AllocationSpan::begin();
     thread::spawn(move || drop(blocks)).join().expect("no panic");
     assert_eq!(span.end(), AllocationFigures { deallocations: 10_000, retained_bytes: -10_000_000, ..NOTHING });
+}
+
+/// Where threads count in blocks of their own.
+const BY_THREAD: bool = cfg!(any(target_os = "linux", target_vendor = "apple", all(windows, target_env = "msvc")));
+
+#[test]
+fn a_thread_is_told_what_it_has_allocated_itself() {
+    let _alone = alone();
+    let foreign = Block::new(3_000_000);
+    let body = move || {
+        let mut told = vec![thread_allocated_bytes()];
+        drop(foreign);
+        told.push(thread_allocated_bytes());
+        let mut block = Block::new(100);
+        told.push(thread_allocated_bytes());
+        block.resize(150);
+        block.resize(20);
+        drop(block);
+        told.push(thread_allocated_bytes());
+        // Several times as much as settles the block.
+        drop([Block::zeroed(1_000_000), Block::new(2_000_000)]);
+        thread::spawn(|| drop(Block::new(70_000))).join().expect("no panic");
+        told.push(thread_allocated_bytes());
+        told
+    };
+    let told = thread::spawn(body).join().expect("no panic");
+    let truth = [0, 0, 100, 150, 3_000_150].map(|bytes| BY_THREAD.then_some(bytes));
+    assert_eq!(told, truth);
 }
 
 /// Allocates and frees when its thread ends.

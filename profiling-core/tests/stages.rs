@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         ("a_future_that_is_dropped_has_ended", a_future_that_is_dropped_has_ended),
         ("a_panic_leaves_the_stage", a_panic_leaves_the_stage),
         ("allocations_are_those_of_the_thread", allocations_are_those_of_the_thread),
+        #[cfg(target_os = "linux")]
+        ("a_thread_may_first_allocate_in_a_stage", a_thread_may_first_allocate_in_a_stage),
         ("recording_allocates_nothing", recording_allocates_nothing),
         ("every_thread_is_heard", every_thread_is_heard),
         ("short_calls_are_all_counted", short_calls_are_all_counted),
@@ -463,6 +465,30 @@ fn allocations_are_those_of_the_thread() {
     let outer = allocated("outer", None).expect("counted");
     // Starting a thread takes some, too.
     assert!(((1 << 20) + 1000..(1 << 20) + 10_000).contains(&outer), "{outer}");
+}
+
+/// As one of a C library may: a thread of `std` has allocated before it comes to its work.
+#[cfg(target_os = "linux")]
+fn a_thread_may_first_allocate_in_a_stage() {
+    use std::ffi::c_void;
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    extern "C" fn body(_: *mut c_void) -> *mut c_void {
+        let _there = stage!("there");
+        drop(black_box(vec![0_u8; 5_000]));
+        ptr::null_mut()
+    }
+    let breakdown = recorded(|| {
+        let mut thread = MaybeUninit::uninit();
+        // SAFETY: `thread` is valid for a write, and the function takes any argument.
+        let made = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), body, ptr::null_mut()) };
+        assert_eq!(made, 0);
+        // SAFETY: the thread was made, and is joined once.
+        assert_eq!(unsafe { libc::pthread_join(thread.assume_init(), ptr::null_mut()) }, 0);
+    });
+    let there = find(&breakdown, "there", None);
+    assert_eq!(there.allocated_bytes.as_ref().map(|bytes| bytes.max), Some(5_000));
 }
 
 fn recording_allocates_nothing() {

@@ -36,7 +36,8 @@ use super::{FLUSH_BYTES, MAX_SPANS, MAX_THREADS, SIZES};
 pub(super) struct Block {
     /// What the thread has allocated less what it has freed. Written by the block's thread alone.
     pending: AtomicU64,
-    /// The highest that the pending bytes were since the block was last settled.
+    /// The highest that the pending bytes were since the block was last settled. Like the three that follow,
+    /// written by whichever thread settles the block: never to be read through [`own`].
     high: AtomicU64,
     /// Pending bytes above this take the slow path.
     top: AtomicU64,
@@ -44,7 +45,8 @@ pub(super) struct Block {
     bottom: AtomicU64,
     /// The pending bytes when the block was last settled; written under the lock.
     settled: AtomicU64,
-    /// Written by the block's thread alone, as is all that follows.
+    /// The bytes that the thread has allocated, freed again or not. Written by the block's thread alone, as is
+    /// all that follows.
     allocated: AtomicU64,
     allocations: AtomicU64,
     deallocations: AtomicU64,
@@ -248,7 +250,7 @@ impl Block {
     #[inline]
     fn thread_allocated(&self) -> Option<u64> {
         match self.place.get() {
-            Place::Register(_) => Some(own(&self.allocated).wrapping_sub(BASE)),
+            Place::Register(_) => Some(own(&self.allocated)),
             // It has allocated nothing so far, if any thread is counted at all.
             Place::Unseen => COUNTED.load(Relaxed).then_some(0),
             Place::Process => None,
@@ -279,7 +281,7 @@ impl Block {
         if let Place::Register(_) = self.place.get() {
             let pending = own(&self.pending).wrapping_add_signed(call.live_bytes());
             self.pending.store(pending, Relaxed);
-            self.high.store(own(&self.high).max(pending), Relaxed);
+            self.high.store(self.high.load(Relaxed).max(pending), Relaxed);
             self.add(call);
             let drift = difference(pending, self.settled.load(Relaxed));
             if !(-FLUSH_BYTES..=FLUSH_BYTES).contains(&drift) {
