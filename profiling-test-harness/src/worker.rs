@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
-use profiling_core::measure::leftovers::Before;
 use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
@@ -60,7 +59,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
-    let before = Before::now();
+    runner.look_around();
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns(), fixture: case.job.around.fixture })?;
     sender.pipe().await_release()?;
     if case.job.around.fixture {
@@ -69,7 +68,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
             Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
         }
     }
-    let executed = execute_all(assignment, &mut runner, &before, &mut sender);
+    let executed = execute_all(assignment, &mut runner, &mut sender);
     if case.job.around.fixture {
         runner.release();
     }
@@ -77,12 +76,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
 }
 
 /// Executes a case as often as it was assigned, and tells of every execution.
-fn execute_all(
-    assignment: &Assignment,
-    runner: &mut CaseRunner,
-    before: &Before,
-    sender: &mut Sender<Lower>,
-) -> io::Result<()> {
+fn execute_all(assignment: &Assignment, runner: &mut CaseRunner, sender: &mut Sender<Lower>) -> io::Result<()> {
     let own = std::process::id();
     let mut turn = if assignment.by_turns { 0 } else { u64::MAX };
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
@@ -115,7 +109,7 @@ fn execute_all(
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
-    sender.send(&Message::Done(runner.left_since(before)))
+    sender.send(&Message::Done(runner.left()))
 }
 
 #[cfg(unix)]
