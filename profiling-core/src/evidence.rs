@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::leftovers::Leftovers;
+use crate::measure::leftovers::{Left, Leftovers};
+use crate::measure::retention::HeapDoubt;
 use crate::sample::Sample;
 use crate::statistics::Growth;
 
@@ -158,13 +159,11 @@ impl Evidence {
     /// behind.
     #[must_use]
     pub fn of(samples: &[Sample], executions: u64, left: &Leftovers) -> Self {
-        let all = |names: &[String], leftover: fn(String) -> Leftover| named(names, |name| leftover(name).seen());
-        heap(samples)
+        heap(samples, left.heap_doubt)
             .into_iter()
             .chain(threads(left, executions, samples))
-            .chain(all(&left.processes, |name| Leftover::Process { name }))
-            .chain(all(&left.listens, |address| Leftover::Listener { address }))
-            .chain(all(&left.connected, |address| Leftover::Connection { address }))
+            .chain(all(&left.job, &Certainty::Seen))
+            .chain(all(&left.unclear, &unclear()))
             .collect()
     }
 
@@ -216,11 +215,36 @@ impl Extend<Finding> for Evidence {
     }
 }
 
-fn heap(samples: &[Sample]) -> Option<Finding> {
+/// Of what came while something ran that isn't the job.
+fn unclear() -> Certainty {
+    let reason = "something that `setup`, `args`, `verify`, `teardown` or a fixture has started was running beside the \
+                  job, and may have done it";
+    Certainty::Unknown { reason: reason.to_owned() }
+}
+
+/// Processes and sockets.
+fn all(left: &Left, certainty: &Certainty) -> Vec<Finding> {
+    let kind = |names: &[String], leftover: fn(String) -> Leftover| {
+        named(names, |name| Finding { leftover: leftover(name), certainty: certainty.clone(), more: 0 })
+    };
+    let mut findings = kind(&left.processes, |name| Leftover::Process { name });
+    findings.extend(kind(&left.listens, |address| Leftover::Listener { address }));
+    findings.extend(kind(&left.connected, |address| Leftover::Connection { address }));
+    findings
+}
+
+fn heap(samples: &[Sample], doubt: Option<HeapDoubt>) -> Option<Finding> {
     let retained: Option<Vec<i64>> = samples.iter().map(|sample| sample.retained_heap_bytes).collect();
     let growth = Growth::of(&retained?)?;
     let [bytes, low, high] = [growth.slope, growth.low, growth.high].map(rounded);
-    Some(Leftover::Heap { bytes, low, high }.seen())
+    let certainty = match doubt {
+        None => Certainty::Seen,
+        Some(HeapDoubt::Running) => unclear(),
+        Some(HeapDoubt::Inputs) => Certainty::Unknown {
+            reason: "the job may have kept what it was given, or `setup` something of its own".to_owned(),
+        },
+    };
+    Some(Finding { leftover: Leftover::Heap { bytes, low, high }, certainty, more: 0 })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounded on purpose")]
@@ -229,16 +253,29 @@ fn rounded(bytes: f64) -> i64 {
 }
 
 fn threads(left: &Leftovers, executions: u64, samples: &[Sample]) -> Option<Finding> {
-    let busy = &left.busy_threads;
-    if let Some(name) = busy.first() {
-        let finding = Leftover::Thread { name: name.clone() }.seen();
-        return Some(Finding { more: busy.len() as u64 - 1, ..finding });
+    for (left, certainty) in [(&left.job, Certainty::Seen), (&left.unclear, unclear())] {
+        if let Some((name, others)) = left.busy_threads.split_first() {
+            return Some(Finding {
+                leftover: Leftover::Thread { name: name.clone() },
+                certainty,
+                more: others.len() as u64,
+            });
+        }
     }
     // A pool's idle threads are started once; these come with every execution.
     let counts: Option<Vec<u64>> = samples.iter().map(|sample| sample.peak_threads).collect();
     let counts = counts.filter(|counts| counts.len() >= 3)?;
-    let with_each = counts.windows(2).all(|pair| pair[0] < pair[1]) && left.threads >= executions;
-    with_each.then(|| Leftover::Threads { count: left.threads, executions }.seen())
+    if !counts.windows(2).all(|pair| pair[0] < pair[1]) {
+        return None;
+    }
+    let (seen, possible) = (left.job.threads, left.job.threads + left.unclear.threads);
+    let certainty = if seen >= executions { Certainty::Seen } else { unclear() };
+    let count = if seen >= executions { seen } else { possible };
+    (possible >= executions).then_some(Finding {
+        leftover: Leftover::Threads { count, executions },
+        certainty,
+        more: 0,
+    })
 }
 
 /// A finding for each name, up to [`NAMED`], in the order of the names; the last one knows how many more there are.
@@ -271,9 +308,28 @@ mod tests {
         Leftover::File { path: path.to_owned() }
     }
 
+    fn everything() -> Left {
+        Left {
+            listens: vec!["127.0.0.1:4711".to_owned()],
+            connected: vec!["10.0.0.1:80".to_owned(), "10.0.0.1:80".to_owned()],
+            busy_threads: vec!["ticker".to_owned()],
+            processes: vec!["sleep".to_owned()],
+            threads: 1,
+        }
+    }
+
+    #[test]
+    fn what_may_be_anothers_is_unknown() {
+        let left = Leftovers { unclear: everything(), heap_doubt: Some(HeapDoubt::Inputs), ..Leftovers::default() };
+        let evidence = Evidence::of(&retaining(&[1 << 20; 10]), 12, &left);
+        assert_eq!(evidence.findings().len(), 5);
+        assert!(evidence.findings().iter().all(|finding| !finding.is_seen()), "{evidence:?}");
+    }
+
     #[test]
     fn nothing_left_is_no_evidence() {
-        let left = Leftovers { file_descriptors: Some(3), threads: 4, ..Leftovers::default() };
+        let job = Left { threads: 4, ..Left::default() };
+        let left = Leftovers { file_descriptors: Some(3), job, ..Leftovers::default() };
         assert_eq!(Evidence::of(&retaining(&[500, 0, 0, 0, 0]), 12, &left), Evidence::default());
         assert_eq!(Evidence::of(&[Sample::default(); 10], 12, &left), Evidence::default());
     }
@@ -288,13 +344,7 @@ mod tests {
 
     #[test]
     fn everything_left_is_named() {
-        let left = Leftovers {
-            listens: vec!["127.0.0.1:4711".to_owned()],
-            connected: vec!["10.0.0.1:80".to_owned(), "10.0.0.1:80".to_owned()],
-            busy_threads: vec!["ticker".to_owned()],
-            processes: vec!["sleep".to_owned()],
-            ..Leftovers::default()
-        };
+        let left = Leftovers { job: everything(), ..Leftovers::default() };
         let evidence = Evidence::of(&[], 1, &left);
         let expected = ["leaves a thread running, such as `ticker`", "leaves the process `sleep` running"];
         assert_eq!(evidence.sentences(Subject::State), expected);
@@ -304,7 +354,7 @@ mod tests {
 
     #[test]
     fn idle_threads_are_evidence_where_every_execution_leaves_one() {
-        let left = Leftovers { threads: 12, ..Leftovers::default() };
+        let left = Leftovers { job: Left { threads: 12, ..Left::default() }, ..Leftovers::default() };
         let counting = |counts: [u64; 4]| {
             let samples = counts.map(|count| Sample { peak_threads: Some(count), ..Sample::default() });
             stateful(&samples, &left)

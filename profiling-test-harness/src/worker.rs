@@ -7,7 +7,6 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
-use profiling_core::measure::leftovers::Before;
 use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
@@ -82,11 +81,16 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
     profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
+<<<<<<< HEAD
     let binary = Identity::of_this_process();
     let before = Before::now();
     let witness = witness.map(Testifying::meet);
     let (protocol, at_ns, fixture) = (PROTOCOL, clock::shared_ns(), case.job.around.fixture);
     sender.send(&Message::Ready { protocol, at_ns, fixture, binary })?;
+=======
+    runner.look_around();
+    sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns(), fixture: case.job.around.fixture })?;
+>>>>>>> a45d463 (Count as the job's only what came within its own execution)
     sender.pipe().await_release()?;
     if case.job.around.fixture {
         match runner.prepare() {
@@ -94,8 +98,12 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
             Err(failure) => return sender.send(&Message::Failed { reason: excerpt(failure.0) }),
         }
     }
+<<<<<<< HEAD
     let witness = witness.map(|witness| witness.begin(case.job, &mut runner));
     let executed = execute_all(assignment, &mut runner, &before, &mut sender, witness);
+=======
+    let executed = execute_all(assignment, &mut runner, &mut sender);
+>>>>>>> a45d463 (Count as the job's only what came within its own execution)
     if case.job.around.fixture {
         runner.release();
     }
@@ -103,6 +111,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
 }
 
 /// Executes a case as often as it was assigned, and tells of every execution.
+<<<<<<< HEAD
 fn execute_all(
     assignment: &Assignment,
     runner: &mut CaseRunner,
@@ -110,6 +119,9 @@ fn execute_all(
     sender: &mut Sender<Lower>,
     witness: Option<Testimony>,
 ) -> io::Result<()> {
+=======
+fn execute_all(assignment: &Assignment, runner: &mut CaseRunner, sender: &mut Sender<Lower>) -> io::Result<()> {
+>>>>>>> a45d463 (Count as the job's only what came within its own execution)
     let own = std::process::id();
     let mut turn = if assignment.by_turns { 0 } else { u64::MAX };
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
@@ -144,10 +156,14 @@ fn execute_all(
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
+<<<<<<< HEAD
     if let Some(witness) = witness {
         sender.send(&Message::Witnessed(witness.end()))?;
     }
     sender.send(&Message::Done(runner.left_since(before)))
+=======
+    sender.send(&Message::Done(runner.left()))
+>>>>>>> a45d463 (Count as the job's only what came within its own execution)
 }
 
 #[cfg(unix)]
