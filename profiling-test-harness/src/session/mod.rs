@@ -23,7 +23,7 @@ use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
-use crate::comparison::{Compared, Comparer};
+use crate::comparison::{Compared, Comparer, Step};
 use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
@@ -275,7 +275,7 @@ fn measure(
             };
             let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
             let progress = Progress::new(plans.len(), arguments.quiet);
-            let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
+            let mut look = |plan: &CasePlan, step: Step| progress.compare(plan, step);
             let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look)?;
             progress.finish();
             write_comparison(host, shelf, &compared, &baseline, &reports)?;
