@@ -72,7 +72,7 @@ impl Supervisor {
     }
 
     fn start_counting(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Counting> {
-        let callgrind = Callgrind::new()?;
+        let callgrind = Callgrind::new(self.files.temporary_directory()?);
         let command = callgrind.simulating(contestant.executable);
         let launch = Launch { capture: true, ..self.plain(command, contestant.case_index)? };
         let worker = self.start_as(plan.case, plan.first_round(), launch)?;
