@@ -7,10 +7,13 @@ mod distribution;
 mod growth;
 mod mean;
 mod model;
+mod moments;
 mod noise;
 mod normal;
 mod percentile;
+pub(crate) mod select;
 mod summary;
+pub(crate) mod values;
 
 pub use change_points::{ChangePoint, change_points};
 #[cfg(feature = "profiling")]
