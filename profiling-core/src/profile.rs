@@ -1,5 +1,7 @@
 //! The statistical summary of a job's samples, with the environment it was measured in.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::advise::Advice;
@@ -9,9 +11,10 @@ pub use crate::environment::Environment;
 use crate::evidence::{Evidence, Subject};
 use crate::fingerprint::{Change, Fingerprint};
 use crate::origin::{HarnessTarget, Origin};
-use crate::sample::Sample;
+use crate::sample::{Column, Sample};
+use crate::samples::CaseSamples;
 use crate::sampling::Sampling;
-use crate::statistics::{Model, Percentile, Summary};
+use crate::statistics::{Model, Percentile, Summary, summary_of};
 use crate::tangle::JobProfile;
 
 /// The schema that [`Profile::schema`] names.
@@ -427,27 +430,41 @@ impl CaseProfile {
     /// Summarises the samples of a case; `None` without samples.
     #[must_use]
     pub fn of(params: Params, samples: &[Sample], circumstances: &Circumstances) -> Option<Self> {
+        // What is in memory can be read.
+        Self::of_samples(params, &samples.into(), circumstances).ok().flatten()
+    }
+
+    /// The same of samples of which there may be more than fit into memory.
+    ///
+    /// # Errors
+    ///
+    /// Where they can't be read.
+    pub fn of_samples(
+        params: Params,
+        samples: &CaseSamples,
+        circumstances: &Circumstances,
+    ) -> io::Result<Option<Self>> {
         let cold_starts = &circumstances.cold_starts;
-        let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
-        Some(Self {
+        let Some(wall_ns) = summary_of(samples, Column::WallNs)? else { return Ok(None) };
+        Ok(Some(Self {
             params,
             origin: None,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             unsupported: Percentile::unsupported_by(samples.len()),
-            wall_ns: Summary::of(&wall)?,
-            figures: Figures::of(samples),
+            wall_ns,
+            figures: Figures::of(samples)?,
             instructions: circumstances.instructions,
             tree_peak: circumstances.tree_peak,
             file_descriptors_left_open: circumstances.file_descriptors_left_open,
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
-            noise: Noise::of(samples, circumstances.machine),
+            noise: Noise::of(samples, circumstances.machine)?,
             evidence: circumstances.evidence.clone(),
             rehearsals: circumstances.rehearsals.clone(),
             sampling: circumstances.sampling,
             budgets: Vec::new(),
             breakdown: circumstances.breakdown.clone(),
-        })
+        }))
     }
 
     /// The largest peak of resident memory, child processes included; of the heap where resident memory was not measured.

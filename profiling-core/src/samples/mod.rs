@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
-pub use self::job::{SampledCase, sampled};
 pub(crate) use self::column::Derived;
+pub use self::job::{SampledCase, sampled};
 use crate::sample::{Column, Sample};
 use chunk::{Chunk, Header, LENGTH};
 
@@ -210,7 +210,13 @@ impl Spill {
     }
 
     fn reader(&self) -> io::Result<ChunkReader> {
-        Ok(ChunkReader { file: File::open(&self.path)?, rest: self.chunks, begin: 0, next: 0, header: Header::default() })
+        Ok(ChunkReader {
+            file: File::open(&self.path)?,
+            rest: self.chunks,
+            begin: 0,
+            next: 0,
+            header: Header::default(),
+        })
     }
 }
 

@@ -1,6 +1,11 @@
 //! Percentiles of samples, and how sure they are.
 
+use std::io;
+
 use serde::{Deserialize, Serialize, Serializer};
+
+use super::select::ranked;
+use super::values::Values;
 
 /// What an interval covers, at least.
 const CONFIDENCE: f64 = 0.95;
@@ -192,6 +197,15 @@ impl Percentile {
             Self::P90 => 2,
             Self::P95 | Self::P99 | Self::P999 => 1,
         }
+    }
+
+    /// The interval, and the percentile itself, of values of which there may be more than fit into memory; `None`
+    /// where they don't support it.
+    pub(crate) fn with_interval(self, values: &dyn Values<u64>) -> io::Result<Option<(Interval, u64)>> {
+        let Some(ranks) = self.ranks(values.count()) else { return Ok(None) };
+        let [low, high] = ranks.ends();
+        let found = ranked(values, &[low, high, self.rank(values.count())])?;
+        Ok(Some((Interval { low: found[0], high: found[1] }, found[2])))
     }
 
     fn binomial(self, samples: usize) -> Binomial {

@@ -11,8 +11,21 @@ use super::values::Values;
 /// The bits of a digit.
 const DIGIT: u32 = 16;
 
+/// So many values are sorted in memory; of more, ranks are selected.
+pub(crate) const FEW: usize = 1 << 16;
+
 /// The values of these ranks, counted from 0, all below the number of values; in the order of the ranks.
-pub(crate) fn select(values: &dyn Values<u64>, ranks: &[usize]) -> io::Result<Vec<u64>> {
+pub(crate) fn ranked(values: &dyn Values<u64>, ranks: &[usize]) -> io::Result<Vec<u64>> {
+    if values.count() > FEW {
+        return select(values, ranks);
+    }
+    let mut sorted = values.collect()?;
+    sorted.sort_unstable();
+    Ok(ranks.iter().map(|&rank| sorted[rank]).collect())
+}
+
+/// The same, without sorting.
+pub(super) fn select(values: &dyn Values<u64>, ranks: &[usize]) -> io::Result<Vec<u64>> {
     let (min, max) = extremes(values)?;
     let mut wanted: Vec<Wanted> = (0..).zip(ranks).map(|(place, &rank)| Wanted { place, rank }).collect();
     wanted.sort_unstable_by_key(|wanted| wanted.rank);

@@ -6,11 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
 use super::percentile::{Interval, Percentile, Ranks};
-use super::select::select;
+use super::select::{FEW, select};
 use super::values::{Mapped, Values, key_of_positive, keys};
-
-/// So many figures are sorted in memory; of more, ranks are selected.
-pub(crate) const FEW: usize = 1 << 16;
 
 /// A figure that can be ordered and averaged.
 pub trait Figure: Copy + Ord + Into<i128> {
@@ -157,7 +154,7 @@ impl<T: Figure> Summary<T> {
     }
 
     /// The same of figures of which there may be more than fit into memory.
-    pub(crate) fn of_values(values: &dyn Values<T>, supported: &Supported) -> io::Result<Option<Self>> {
+    pub(super) fn of_values(values: &dyn Values<T>, supported: &Supported) -> io::Result<Option<Self>> {
         if values.count() <= FEW {
             return Ok(Self::with(values.collect()?, supported));
         }
