@@ -1,5 +1,6 @@
 //! The statistical summary of a job's samples, with the environment it was measured in.
 
+use std::fmt::Write;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::origin::{HarnessTarget, Origin};
 use crate::sample::{Column, Sample};
 use crate::samples::CaseSamples;
 use crate::sampling::Sampling;
-use crate::statistics::{Model, Percentile, Summary, summary_of};
+use crate::statistics::{Model, Percentile, Summary};
 use crate::tangle::JobProfile;
 
 /// The schema that [`Profile::schema`] names.
@@ -380,7 +381,7 @@ pub struct ColdStart {
     pub first_execution_ns: u64,
 }
 
-/// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
+/// One line of `<job>.samples.jsonl.gz`: a sample with the case that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// The case's parameters.
@@ -393,15 +394,19 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
-    /// What `serde_json::to_string` makes of it. In a user's test build, which optimises neither, that would
-    /// be more work than all else that the harness does for a sample.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        let Self { params, sample, figures } = self;
-        let mut json = format!("{{\"params\":{},\"sample\":{sample},", serde_json::to_string(params)?);
+    /// What the lines of a case begin with.
+    pub(crate) fn prefix(params: &Params) -> serde_json::Result<String> {
+        Ok(format!("{{\"params\":{},\"sample\":", serde_json::to_string(params)?))
+    }
+
+    /// Makes `line` what serde makes of a record, with an end of the line. In a user's test build, which optimises
+    /// neither, that would be more work than all else that the harness does for a sample.
+    pub(crate) fn write(prefix: &str, sample: usize, figures: &Sample, line: &mut String) {
+        line.clear();
+        line.push_str(prefix);
         // A string takes everything.
-        let _ = figures.write_json(&mut json);
-        json.push('}');
-        Ok(json)
+        let _ = write!(line, "{sample},").and_then(|()| figures.write_json(line));
+        line.push_str("}\n");
     }
 }
 
@@ -445,7 +450,7 @@ impl CaseProfile {
         circumstances: &Circumstances,
     ) -> io::Result<Option<Self>> {
         let cold_starts = &circumstances.cold_starts;
-        let Some(wall_ns) = summary_of(samples, Column::WallNs)? else { return Ok(None) };
+        let Some(wall_ns) = Summary::of_samples(samples, Column::WallNs)? else { return Ok(None) };
         Ok(Some(Self {
             params,
             origin: None,
@@ -561,8 +566,10 @@ mod tests {
         let params = Params::from_iter([("k \"é".to_owned(), "\n".into()), ("n".to_owned(), (-1).into())]);
         for (figures, params) in [(Sample::default(), Params::new()), (some, params.clone()), (everything, params)] {
             let record = SampleRecord { params, sample: 7, figures };
-            let json = record.to_json().expect("every record can be written");
-            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written"));
+            let prefix = SampleRecord::prefix(&record.params).expect("params can be written");
+            let mut json = String::new();
+            SampleRecord::write(&prefix, 7, &record.figures, &mut json);
+            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written") + "\n");
         }
     }
 

@@ -36,7 +36,11 @@ pub(crate) fn on_jobs(
     let chosen = jobs.known.iter().enumerate().filter(|(_, (name, _))| wanted(name));
     let advised = chosen.map(|(position, &(name, _))| {
         let advice = match store.load(name)? {
-            Some((profile, samples)) => advise(&profile, &samples, catalogue, options),
+            Some(profile) => {
+                let samples = store.samples(name, None)?;
+                let advice = advise(&profile, &samples.cases(), catalogue, options);
+                advice.map_err(StoreError::samples(store, name))?
+            }
             None => not_profiled(catalogue),
         };
         Ok(JobAdvice { job: name.to_owned(), id: ids.get(&position).copied(), advice })

@@ -57,6 +57,7 @@ mod events;
 mod files;
 mod in_process;
 mod instructions;
+mod keep;
 mod machine;
 mod origin;
 mod outcome;

@@ -133,14 +133,17 @@ impl CaseSamples {
         Ok(all)
     }
 
-    /// So many of them at most, evenly spread: of every so many, the first.
+    /// So many of them at most, evenly spread: of every so many, one that is as good as any other, so that what
+    /// comes again and again is neither always met nor never.
     ///
     /// # Errors
     ///
     /// Where they can't be read.
     pub fn thinned(&self, most: usize) -> io::Result<Vec<Sample>> {
         let (have, mut number) = (self.len(), 0);
-        let mut wanted = kept(have, most).peekable();
+        let ends = kept(have, most).skip(1).chain([have]);
+        let mut wanted =
+            kept(have, most).zip(ends).map(|(begin, end)| begin + any_below(end - begin, begin)).peekable();
         let mut found = Vec::new();
         self.visit(&mut |samples| {
             while let Some(&next) = wanted.peek().filter(|&&next| next < number + samples.len()) {
@@ -169,6 +172,12 @@ pub(crate) fn kept(have: usize, most: usize) -> impl Iterator<Item = usize> {
     let remaining = have.min(most);
     // Both are below 2^32.
     (0..remaining).map(move |position| position * have / remaining)
+}
+
+/// A number below this one, for a place; the same whenever it is asked for.
+fn any_below(limit: usize, place: usize) -> usize {
+    let mixed = (place as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    usize::try_from(mixed).unwrap_or(0) % limit.max(1)
 }
 
 impl From<Vec<Sample>> for CaseSamples {

@@ -38,7 +38,9 @@ fn many(count: usize) -> Vec<Sample> {
 
 fn spilled(samples: &[Sample]) -> CaseSamples {
     let mut spilled = CaseSamples::default();
-    samples.iter().for_each(|&sample| spilled.push(sample).expect("there is room"));
+    for &sample in samples {
+        spilled.push(sample).expect("there is room");
+    }
     spilled.complete();
     spilled
 }
@@ -87,7 +89,14 @@ fn what_remains_is_evenly_spread() -> io::Result<()> {
     let kept = spilled(&samples);
     assert_eq!(kept.thinned(MANY)?, samples);
     assert_eq!(kept.thinned(2 * MANY)?, samples);
-    assert_eq!(kept.thinned(3)?, [samples[0], samples[MANY / 3], samples[2 * MANY / 3]]);
+    let parts = [&samples[..MANY / 3], &samples[MANY / 3..2 * MANY / 3], &samples[2 * MANY / 3..]];
+    let thinned = kept.thinned(3)?;
+    assert!(thinned.len() == 3 && thinned.iter().zip(parts).all(|(sample, part)| part.contains(sample)));
+    // Every fourth of these is another one, and of those that remain, about as many.
+    let periodic: Vec<Sample> =
+        (0..4_000).map(|number| Sample { wall_ns: u64::from(number % 4 == 0), ..Sample::default() }).collect();
+    let others = spilled(&periodic).thinned(1_000)?.iter().map(|sample| sample.wall_ns).sum::<u64>();
+    assert!((200..300).contains(&others), "{others}");
     assert_eq!(kept.thinned(0)?, []);
     Ok(())
 }
@@ -96,7 +105,9 @@ fn what_remains_is_evenly_spread() -> io::Result<()> {
 fn a_file_that_is_gone_is_an_error() {
     let directory = tempfile::tempdir().expect("there is room");
     let mut kept = CaseSamples::spilling_to(directory.path());
-    many(MANY).into_iter().for_each(|sample| kept.push(sample).expect("there is room"));
+    for sample in many(MANY) {
+        kept.push(sample).expect("there is room");
+    }
     drop(directory);
     assert!(kept.to_vec().is_err());
     assert!(CaseProfile::of_samples(Params::new(), &kept, &Circumstances::default()).is_err());

@@ -74,9 +74,15 @@ fn summarise<T: Figure>(
     samples.column(column).map_or(Ok(None), |values| Summary::of_values(&values, supported))
 }
 
-/// The summary of a figure of all samples; `None` without samples, or where one lacks it.
-pub(crate) fn summary_of(samples: &CaseSamples, column: Column) -> io::Result<Option<Summary>> {
-    summarise(samples, column, &Supported::by(samples.len()))
+impl Summary {
+    /// The summary of a figure of all samples; `None` without samples, or where one lacks it.
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of_samples(samples: &CaseSamples, column: Column) -> io::Result<Option<Self>> {
+        summarise(samples, column, &Supported::by(samples.len()))
+    }
 }
 
 /// The middle figure, of two in the middle their mean; `None` of no figure.

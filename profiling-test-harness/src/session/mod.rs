@@ -13,7 +13,7 @@ use profiling_core::advise::{Options, SizesListed};
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{History, Store, StoreError, replace_file};
 use thiserror::Error;
@@ -23,7 +23,7 @@ use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
-use crate::comparison::{Compared, Comparer};
+use crate::comparison::{COMPARED, Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::environment;
 use crate::in_process;
@@ -234,6 +234,7 @@ fn measure(
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Run, SessionError> {
+    shelf.spill_to(directory.path());
     let kept = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
@@ -247,7 +248,7 @@ fn measure(
     let (mut samples, mut missed) = (Vec::new(), Vec::new());
     let mut reports = execute(chosen, arguments, &mut run, |selected, runs, progress| {
         if let Some((sizes, all_chosen)) = &sizes {
-            let mut rehearse = |report: &CaseReport, size: &Size, samples: &[Sample]| {
+            let mut rehearse = |report: &CaseReport, size: &Size, samples: &CaseSamples| {
                 let plan = plan(report.case, arguments);
                 progress.rehearse(&plan, &size.name);
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
@@ -257,8 +258,10 @@ fn measure(
             program.run(runs, sizes, *all_chosen);
         }
         if baseline.is_some() {
+            // What can't be read any more was said where the profile was made of it.
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
-                measured.as_ref().map(|measured| measured.samples.clone()).unwrap_or_default()
+                let samples = measured.as_ref().map(|measured| measured.samples.thinned(COMPARED));
+                samples.and_then(Result::ok).unwrap_or_default()
             };
             samples.extend(runs.iter().map(measured));
         }
