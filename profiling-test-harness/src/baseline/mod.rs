@@ -28,6 +28,7 @@ use crate::session::params;
 use crate::wire::PROTOCOL;
 
 pub(crate) mod archive;
+mod packing;
 
 /// What [`Manifest::schema`] names.
 const SCHEMA: &str = "profiling.baseline/1";
@@ -59,6 +60,8 @@ pub(crate) enum BaselineError {
     Taken(Name),
     #[error("`{}` is no archive of a baseline: {reason}. Nothing was imported", .path.display())]
     Archive { path: PathBuf, reason: String },
+    #[error("the baseline `{}` can't be exported: {reason}, which no import would take. Keep one of fewer jobs or samples", .path.display())]
+    Unportable { path: PathBuf, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
