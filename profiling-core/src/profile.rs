@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::advise::Advice;
 use crate::breakdown::Breakdown;
 use crate::budget::Judgement;
+use crate::evidence::{Evidence, Subject};
 use crate::fingerprint::{Change, Fingerprint};
 use crate::sample::Sample;
 use crate::sampling::Sampling;
@@ -35,7 +36,8 @@ pub struct Profile {
     /// be told, because neither resident memory nor the heap could be measured.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<JobProfile>,
-    /// Why the job is taken to be stateful, where it was seen to be; a sentence each.
+    /// Why the job is taken to be stateful, where it was seen to be; a sentence each, made from the evidence of
+    /// the cases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stateful_evidence: Vec<String>,
     /// Why it is taken to have persistent connections, where it was seen to; a sentence each.
@@ -114,6 +116,9 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What it seems to leave behind for the next execution.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
     /// What came of it within the limits of platforms, where that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rehearsals: Vec<Rehearsal>,
@@ -222,6 +227,8 @@ pub struct Circumstances {
     pub file_descriptors_left_open: Option<i64>,
     /// See [`CaseProfile::instructions`].
     pub instructions: Option<u64>,
+    /// See [`CaseProfile::evidence`].
+    pub evidence: Evidence,
     /// See [`CaseProfile::rehearsals`].
     pub rehearsals: Vec<Rehearsal>,
     /// See [`CaseProfile::breakdown`].
@@ -425,6 +432,27 @@ impl Environment {
     }
 }
 
+impl Profile {
+    /// The evidence of all cases, each finding once.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        self.cases.iter().flat_map(|case| case.evidence.findings()).cloned().collect()
+    }
+
+    /// Why it isn't known whether the job keeps this, where no case was seen to; a sentence each.
+    #[must_use]
+    pub fn doubts(&self, subject: Subject) -> Vec<String> {
+        let summary = self.summary.as_ref();
+        let (declared, seen) = match subject {
+            Subject::State => (summary.is_some_and(|summary| summary.stateful), &self.stateful_evidence),
+            Subject::Connections => {
+                (summary.is_some_and(|summary| summary.persistent_connections), &self.connection_evidence)
+            }
+        };
+        if declared || !seen.is_empty() { Vec::new() } else { self.evidence().doubts(subject) }
+    }
+}
+
 impl CaseProfile {
     /// Summarises the samples of a case; `None` without samples.
     #[must_use]
@@ -443,6 +471,7 @@ impl CaseProfile {
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
             noise: Noise::of(samples, circumstances.machine),
+            evidence: circumstances.evidence.clone(),
             rehearsals: circumstances.rehearsals.clone(),
             sampling: circumstances.sampling,
             budgets: Vec::new(),
@@ -508,6 +537,7 @@ fn mebibytes(bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Leftover;
 
     fn case(wall_ns: u64, peak_rss_bytes: Option<u64>, samples: usize) -> CaseProfile {
         let sample = Sample { wall_ns, peak_rss_bytes, peak_heap_bytes: Some(5), ..Sample::default() };
@@ -571,6 +601,26 @@ mod tests {
         let mut unknown = case(1, None, 1);
         unknown.figures.peak_heap_bytes = None;
         assert_eq!(JobProfile::of(&[unknown], false, false), None);
+    }
+
+    #[test]
+    fn what_was_seen_or_declared_is_not_doubted() {
+        let mut profile: Profile = serde_json::from_value(serde_json::json!({
+            "schema": SCHEMA, "package": "p", "job": "j", "source": {"file": "f", "line": 1}, "cases": [],
+            "environment": {"profiled_at": "", "os": "", "arch": "", "target": "", "rustc": "", "opt_level": "3",
+                            "debug_assertions": false}
+        }))
+        .expect("valid");
+        profile.cases = vec![case(1, Some(1), 1), case(1, Some(1), 1)];
+        let doubt = Leftover::File { path: "/x".to_owned() }.unknown("who knows");
+        profile.cases.iter_mut().for_each(|case| case.evidence.extend([doubt.clone()]));
+        assert_eq!(profile.doubts(Subject::State), ["may leave the file /x behind: who knows"]);
+        assert_eq!(profile.doubts(Subject::Connections), Vec::<String>::new());
+        profile.summary = JobProfile::of(&profile.cases, true, false);
+        assert_eq!(profile.doubts(Subject::State), Vec::<String>::new());
+        profile.summary = None;
+        profile.stateful_evidence.push("leaves the file /y behind".to_owned());
+        assert_eq!(profile.doubts(Subject::State), Vec::<String>::new());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use profiling_core::advise::{
     Advice, Catalogue, Constraint, Options, PlatformAdvice, Reason, RehearsedOutcome, SizeAdvice, SizesListed, Verdict,
     advise, not_profiled,
 };
+use profiling_core::evidence::Leftover;
 use profiling_core::fingerprint::Change;
 use profiling_core::profile::{
     FileSystem, OfferedSize, Params, Profile, Rehearsal, RehearsalFailure, RehearsalOutcome, SampleRecord,
@@ -246,6 +247,20 @@ fn state_and_connections_are_incompatible() {
     assert_eq!(verdicts(&advice), [Incompatible; 9]);
     let text = &reason(&advice, "fly-machines", Constraint::PersistentConnections).text;
     assert_eq!(text, "keeps connections between executions: listens on 127.0.0.1:4711");
+}
+
+#[test]
+fn what_may_be_left_behind_makes_a_verdict_unknown_at_best() {
+    let mut profile = profile!("hash");
+    let file = |path: &str| Leftover::File { path: path.to_owned() };
+    profile.cases[0].evidence.extend([file("/w/run.log").unknown("namespaces are denied")]);
+    let advice = plain(&profile);
+    let lambda = on(&advice, "aws-lambda");
+    assert_eq!(lambda.verdict, Unknown);
+    let text = "it isn't known whether it keeps state between executions: may leave the file /w/run.log behind: \
+                namespaces are denied";
+    assert_eq!(reason(&advice, "aws-lambda", Constraint::State).text, text);
+    assert!(verdicts(&advice).iter().all(|&verdict| verdict >= Unknown));
 }
 
 #[test]

@@ -229,7 +229,6 @@ totals: 2300
                 cold_starts: vec![ColdStart { startup_ns: 0, first_execution_ns }],
                 ..Circumstances::default()
             },
-            ..Measured::default()
         };
         assert_eq!(timeout(&measured(&[seconds(2, 1), seconds(1, 3)], 5)), Duration::from_secs(360));
         assert_eq!(timeout(&measured(&[seconds(0, 0)], 10_000_000)), Duration::from_secs(61));

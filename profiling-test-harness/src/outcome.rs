@@ -1,6 +1,5 @@
 //! What came of a case: its figures, or why it failed.
 
-use profiling_core::evidence::Evidence;
 use profiling_core::profile::Circumstances;
 use profiling_core::sample::Sample;
 
@@ -19,7 +18,6 @@ pub(crate) struct CaseRun {
 pub(crate) struct Measured {
     pub samples: Vec<Sample>,
     pub circumstances: Circumstances,
-    pub evidence: Evidence,
 }
 
 impl CaseRun {
@@ -39,9 +37,9 @@ impl CaseRun {
 impl Measured {
     fn add(&mut self, more: Self) {
         self.samples.extend(more.samples);
-        self.evidence.add(more.evidence);
         let (whole, more) = (&mut self.circumstances, more.circumstances);
         whole.cold_starts.extend(more.cold_starts);
+        whole.evidence.add(more.evidence);
         whole.tree_peak = whole.tree_peak.into_iter().chain(more.tree_peak).max_by_key(|peak| peak.bytes);
         whole.file_descriptors_left_open = whole.file_descriptors_left_open.max(more.file_descriptors_left_open);
     }

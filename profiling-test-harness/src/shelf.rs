@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use profiling_core::advise::{Advice, Catalogue, Options, advise};
-use profiling_core::evidence::Evidence;
+use profiling_core::evidence::{Evidence, Leftover, Subject};
 use profiling_core::fingerprint::Fingerprint;
 use profiling_core::history::HistoryEntry;
 use profiling_core::job::JobDescriptor;
@@ -192,13 +192,12 @@ pub(crate) fn history_path(host: &Host, arguments: &Arguments, store: &Store) ->
 struct Fresh {
     cases: Vec<CaseProfile>,
     samples: Vec<SampleRecord>,
-    evidence: Evidence,
 }
 
 impl Fresh {
     /// `None` where a case failed.
     fn of(outcome: &JobOutcome<'_>) -> Option<Self> {
-        let mut fresh = Self { cases: Vec::new(), samples: Vec::new(), evidence: Evidence::default() };
+        let mut fresh = Self { cases: Vec::new(), samples: Vec::new() };
         for (report, measured) in outcome.runs {
             let (Ok(case), Some(measured)) = (&report.result, measured) else { return None };
             let records = (0..).zip(&measured.samples);
@@ -208,7 +207,6 @@ impl Fresh {
                 figures,
             }));
             fresh.cases.push(case.clone());
-            fresh.evidence.add(measured.evidence.clone());
         }
         Some(fresh)
     }
@@ -227,18 +225,14 @@ fn merge(
     let mut fingerprint = fingerprint.cloned();
     let mut stale = Vec::new();
     if let Some((mut profile, samples)) = stored {
+        told_before(&mut profile);
         let is_new = |params: &Params| !fresh.cases.iter().any(|case| case.params == *params);
         let cases: Vec<CaseProfile> = profile.cases.drain(..).filter(|case| is_new(&case.params)).collect();
         let samples: Vec<SampleRecord> = samples.into_iter().filter(|sample| is_new(&sample.params)).collect();
-        if !cases.is_empty() {
-            if profile.fingerprint != fingerprint {
-                // No one build has all of these cases: it takes a run of all to know what they cost.
-                fingerprint = None;
-                stale = std::mem::take(&mut profile.stale);
-            }
-            // It isn't known which of the cases showed it.
-            let Profile { stateful_evidence: stateful, connection_evidence: connections, .. } = profile;
-            fresh.evidence.add(Evidence { stateful, connections });
+        if !cases.is_empty() && profile.fingerprint != fingerprint {
+            // No one build has all of these cases: it takes a run of all to know what they cost.
+            fingerprint = None;
+            stale = std::mem::take(&mut profile.stale);
         }
         fresh.cases.extend(cases);
         fresh.samples.extend(samples);
@@ -250,6 +244,7 @@ fn merge(
     fresh.samples.retain(|sample| position(&sample.params).is_some());
     fresh.samples.sort_by_key(|sample| (position(&sample.params), sample.sample));
     let missing_cases = order.iter().filter(|params| !fresh.cases.iter().any(|case| case.params == **params)).cloned();
+    let evidence: Evidence = fresh.cases.iter().flat_map(|case| case.evidence.findings()).cloned().collect();
     let profile = Profile {
         schema: SCHEMA.to_owned(),
         package: package.to_owned(),
@@ -259,11 +254,11 @@ fn merge(
         targets: job.targets.iter().map(|&target| target.to_owned()).collect(),
         summary: JobProfile::of(
             &fresh.cases,
-            job.stateful || !fresh.evidence.stateful.is_empty(),
-            job.persistent_connections || !fresh.evidence.connections.is_empty(),
+            job.stateful || evidence.is_seen(Subject::State),
+            job.persistent_connections || evidence.is_seen(Subject::Connections),
         ),
-        stateful_evidence: fresh.evidence.stateful,
-        connection_evidence: fresh.evidence.connections,
+        stateful_evidence: evidence.sentences(Subject::State),
+        connection_evidence: evidence.sentences(Subject::Connections),
         noise: fresh.cases.iter().filter_map(|case| case.noise.as_ref()).max_by_key(|noise| noise.grade).cloned(),
         missing_cases: missing_cases.collect(),
         // Of stored cases, too: the samples of all of them are at hand.
@@ -275,6 +270,21 @@ fn merge(
         advice: None,
     };
     (profile, fresh.samples)
+}
+
+/// Gives the sentences of a profile that has no other evidence to every one of its cases: an older release didn't
+/// write down which of them had shown it.
+fn told_before(profile: &mut Profile) {
+    if profile.cases.iter().any(|case| !case.evidence.is_empty()) {
+        return;
+    }
+    let told = |about, sentences: &[String]| {
+        let told = |sentence: &String| Leftover::Told { about, sentence: sentence.clone() }.seen();
+        sentences.iter().map(told).collect::<Evidence>()
+    };
+    let mut evidence = told(Subject::State, &profile.stateful_evidence);
+    evidence.add(told(Subject::Connections, &profile.connection_evidence));
+    profile.cases.iter_mut().for_each(|case| case.evidence.clone_from(&evidence));
 }
 
 /// The jobs that the package's document lists; none where there is no such document yet. One that can't
@@ -338,7 +348,7 @@ mod tests {
             SampleRecord { params: params.clone(), sample: 1, figures },
         ];
         let cases = vec![CaseProfile::of(params, &[figures, figures], &Circumstances::default()).expect("samples")];
-        Fresh { cases, samples, evidence: Evidence::default() }
+        Fresh { cases, samples }
     }
 
     #[test]
@@ -355,6 +365,45 @@ mod tests {
         assert_eq!((third.cases.len(), samples.len()), (2, 4));
         assert_eq!(third.summary.map(|summary| summary.p99_duration_ms), Some(2));
         assert_eq!(third.environment.git_commit.as_deref(), Some("c"));
+    }
+
+    fn leaves_a_file(mut fresh: Fresh, path: &str) -> Fresh {
+        fresh.cases[0].evidence.extend([Leftover::File { path: path.to_owned() }.seen()]);
+        fresh
+    }
+
+    #[test]
+    fn evidence_goes_with_its_case() {
+        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &environment("a"), None);
+        let stateful = |profile: &Profile| profile.summary.as_ref().map(|summary| summary.stateful);
+        let first = merge(leaves_a_file(fresh(0, 5), "/a"), None);
+        let (both, samples) = merge(leaves_a_file(fresh(1, 5), "/b"), Some(first));
+        assert_eq!(both.stateful_evidence, ["leaves the file /a behind", "leaves the file /b behind"]);
+        let (other, samples) = merge(fresh(0, 5), Some((both, samples)));
+        assert_eq!(
+            (&*other.stateful_evidence, stateful(&other)),
+            (&["leaves the file /b behind".to_owned()][..], Some(true))
+        );
+        let (mended, _) = merge(fresh(1, 5), Some((other, samples)));
+        assert_eq!((mended.stateful_evidence, mended.summary.map(|summary| summary.stateful)), (vec![], Some(false)));
+    }
+
+    #[test]
+    fn sentences_of_an_older_release_stay_as_long_as_a_case_of_it() {
+        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &environment("a"), None);
+        let (mut old, mut samples) = merge(fresh(0, 5), Some(merge(fresh(1, 5), None)));
+        old.stateful_evidence = vec!["leaves the file /x behind".to_owned()];
+        old.connection_evidence = vec!["listens on 127.0.0.1:1".to_owned()];
+        let sentences = |profile: &Profile| (profile.stateful_evidence.clone(), profile.connection_evidence.clone());
+        let told = sentences(&old);
+        for _ in 0..2 {
+            (old, samples) = merge(leaves_a_file(fresh(0, 5), "/a"), Some((old, samples)));
+            assert_eq!(old.stateful_evidence.len(), 2, "{:?}", old.stateful_evidence);
+            (old, samples) = merge(fresh(0, 5), Some((old, samples)));
+            assert_eq!(sentences(&old), told);
+        }
+        let (new, _) = merge(fresh(1, 5), Some((old, samples)));
+        assert_eq!(sentences(&new), (vec![], vec![]));
     }
 
     #[test]

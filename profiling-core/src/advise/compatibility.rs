@@ -5,6 +5,7 @@ use super::catalogue::{Limits, Platform, Size};
 use super::demand::{Bounds, CaseDemand};
 use super::options::Options;
 use super::rehearsal;
+use crate::evidence::Subject;
 use crate::profile::Profile;
 
 /// Fewer tell nothing about the tail.
@@ -48,6 +49,17 @@ pub(super) fn of_profile(profile: &Profile) -> Vec<Reason> {
     if summary.is_some_and(|summary| summary.persistent_connections) || !profile.connection_evidence.is_empty() {
         let text = because("keeps connections between executions", &profile.connection_evidence);
         add(Constraint::PersistentConnections, Verdict::Incompatible, text);
+    }
+    let unsure = [
+        (Subject::State, Constraint::State, "keeps state"),
+        (Subject::Connections, Constraint::PersistentConnections, "keeps connections"),
+    ];
+    for (subject, constraint, what) in unsure {
+        let doubts = profile.doubts(subject);
+        if !doubts.is_empty() {
+            let text = format!("it isn't known whether it {what} between executions: {}", doubts.join("; "));
+            add(constraint, Verdict::Unknown, text);
+        }
     }
     reasons
 }

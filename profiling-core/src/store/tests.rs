@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::breakdown::Breakdown;
 use crate::budget::{Judgement, Outcome, Subject, Unit};
+use crate::evidence::Leftover;
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
 use crate::sampling::{Sampling, Stopped};
@@ -68,6 +69,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             figures,
             instructions: Some(1_234_567),
             tree_peak: None,
+            evidence: [Leftover::File { path: "/tmp/x".to_owned() }.seen()].into_iter().collect(),
             rehearsals: Vec::new(),
             file_descriptors_left_open: Some(-1),
             cold_start: None,

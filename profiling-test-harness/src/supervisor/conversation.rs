@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use profiling_core::breakdown::Breakdown;
-use profiling_core::evidence::Evidence;
+use profiling_core::evidence::{self, Evidence, Leftover};
 use profiling_core::job::Isolation;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::nanoseconds;
@@ -359,9 +359,11 @@ impl Conversation {
         }
         // Where every sample has a process of its own, nothing grows from one to the next.
         let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
-        let evidence = Evidence::of(grown, self.planned(), &self.left, files);
+        let mut evidence = Evidence::of(grown, self.planned(), &self.left);
+        evidence.extend(evidence::named(files, |path| Leftover::File { path }.seen()));
         let circumstances = Circumstances {
             cold_starts,
+            evidence,
             tree_peak: tree.peak(&self.samples),
             file_descriptors_left_open: self.left.file_descriptors,
             sampling: self.sampling.or_else(|| self.cut_short()),
@@ -369,7 +371,7 @@ impl Conversation {
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
-        Measured { samples: self.samples, circumstances, evidence }
+        Measured { samples: self.samples, circumstances }
     }
 
     /// For a worker that could not be told to stop.
