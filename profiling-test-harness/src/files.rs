@@ -1,29 +1,18 @@
 //! Files that a job leaves behind, in the working directory and in a temporary one of its own.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+use crate::attribution::{MOST, WorkingDirectory, walk};
 use crate::cgroup;
-
-/// What more files there are in the working directory than this is too much to look at for every case.
-const MOST: usize = 50_000;
-
-/// What changes where a file is written: its length, and when it was last written.
-type State = (u64, Option<SystemTime>);
 
 /// Watches the working directory, and gives out temporary directories.
 #[derive(Debug)]
 pub(crate) struct Files {
-    working_directory: PathBuf,
-    ours: Vec<PathBuf>,
-    /// The files of the working directory when it was last looked at; `None` where there are too many.
-    seen: Option<HashMap<PathBuf, State>>,
+    working_directory: WorkingDirectory,
     temporary: TempDir,
     /// Directories that workers have left as they found them, for those to come: to make and remove one
     /// takes longer than many an execution.
@@ -35,10 +24,8 @@ impl Files {
     pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
         sweep(&std::env::temp_dir());
         let temporary = temporary_directory()?;
-        let working_directory = std::env::current_dir()?;
-        let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, unused: Vec::new() };
-        files.seen = files.look();
-        Ok(files)
+        let working_directory = WorkingDirectory::watch(std::env::current_dir()?, ours);
+        Ok(Self { working_directory, temporary, unused: Vec::new() })
     }
 
     /// Where a later run looks for what this one could not remove.
@@ -66,13 +53,7 @@ impl Files {
             // What can't be removed is left to the system, as other temporary files are.
             let _ = temporary.close();
         }
-        let now = self.look();
-        if let (Some(now), Some(before)) = (&now, &self.seen) {
-            left.extend(
-                now.iter().filter(|&(path, state)| before.get(path) != Some(state)).map(|(path, _)| path.clone()),
-            );
-        }
-        self.seen = now;
+        left.extend(self.working_directory.changed());
         left.iter().map(|path| path.display().to_string()).collect()
     }
 
@@ -83,22 +64,6 @@ impl Files {
         cfg!(target_os = "linux")
             && fs::read_dir(directory.path()).is_ok_and(|mut entries| entries.next().is_none())
             && permissions(directory) == permissions(&self.temporary)
-    }
-
-    fn look(&self) -> Option<HashMap<PathBuf, State>> {
-        let own_target = self.working_directory.join("target");
-        let left_out = |path: &Path| {
-            path == own_target
-                || path.file_name() == Some(OsStr::new(".git"))
-                || self.ours.iter().any(|ours| path == ours)
-        };
-        let mut files = HashMap::new();
-        walk(&self.working_directory, &left_out, &mut |file| {
-            if let Ok(metadata) = file.symlink_metadata() {
-                files.insert(file, (metadata.len(), metadata.modified().ok()));
-            }
-        })?;
-        Some(files)
     }
 }
 
@@ -150,30 +115,6 @@ pub(crate) fn bytes_in(directory: &Path) -> u64 {
     });
     // What can't be counted any more is too much.
     complete.map_or(u64::MAX, |()| bytes)
-}
-
-/// Hands over every file below a directory, as far as it can be read; `None` where there are too many.
-fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMut(PathBuf)) -> Option<()> {
-    let mut directories = vec![directory.to_owned()];
-    let mut seen = 0;
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            seen += 1;
-            if seen > MOST {
-                return None;
-            }
-            let path = entry.path();
-            if left_out(&path) {
-                continue;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => directories.push(path),
-                Ok(_) => found(path),
-                Err(_) => {}
-            }
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]
@@ -231,9 +172,8 @@ mod tests {
             fs::write(path, "")
         };
         ["old", "deep/old"].iter().try_for_each(|path| write(path))?;
-        let mut files = Files::watch(&[root.path().join("out")])?;
-        files.working_directory = root.path().to_owned();
-        files.seen = files.look();
+        let mut files = Files::watch(&[])?;
+        files.working_directory = WorkingDirectory::watch(root.path().to_owned(), &[root.path().join("out")]);
         let temporary = files.temporary_directory()?;
         fs::write(temporary.path().join("t"), "")?;
         let (kept, path) = (temporary.path().join("t").display().to_string(), temporary.path().to_owned());

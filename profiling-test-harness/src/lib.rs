@@ -41,6 +41,7 @@
 mod print;
 
 mod advisor;
+mod attribution;
 mod auto;
 mod baseline;
 mod budgets;
