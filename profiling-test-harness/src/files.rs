@@ -7,36 +7,28 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::attribution::{MOST, WorkingDirectory, walk};
-use crate::cgroup;
+use crate::temporary;
 
 /// Watches the working directory, and gives out temporary directories.
 #[derive(Debug)]
 pub(crate) struct Files {
     working_directory: WorkingDirectory,
-    temporary: TempDir,
+    temporary: PathBuf,
     /// Directories that workers have left as they found them, for those to come: to make and remove one
     /// takes longer than many an execution.
     unused: Vec<TempDir>,
 }
 
 impl Files {
-    /// `ours`: what the harness itself writes to.
-    pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
-        sweep(&std::env::temp_dir());
-        let temporary = temporary_directory()?;
+    /// `ours`: what the harness itself writes to. `temporary`: where workers get temporary directories.
+    pub(crate) fn watch(ours: &[PathBuf], temporary: &Path) -> io::Result<Self> {
         let working_directory = WorkingDirectory::watch(std::env::current_dir()?, ours);
-        Ok(Self { working_directory, temporary, unused: Vec::new() })
-    }
-
-    /// Where a later run looks for what this one could not remove.
-    pub(crate) fn directory(&self) -> &Path {
-        self.temporary.path()
+        Ok(Self { working_directory, temporary: temporary.to_owned(), unused: Vec::new() })
     }
 
     /// An empty directory for the temporary files of one worker.
     pub(crate) fn temporary_directory(&mut self) -> io::Result<TempDir> {
-        let new = || tempfile::Builder::new().prefix("").tempdir_in(&self.temporary);
-        self.unused.pop().map_or_else(new, Ok)
+        self.unused.pop().map_or_else(|| temporary::subdirectory(&self.temporary), Ok)
     }
 
     /// The files that a worker has left behind in its temporary directory, and those of the working
@@ -60,51 +52,11 @@ impl Files {
     /// Whether another worker may have the directory: nothing is in it, and where processes that a worker
     /// has left behind are ended, nothing will be.
     fn is_as_new(&self, directory: &TempDir) -> bool {
-        let permissions = |directory: &TempDir| directory.path().metadata().map(|metadata| metadata.permissions()).ok();
+        let permissions = |directory: &Path| directory.metadata().map(|metadata| metadata.permissions()).ok();
         cfg!(target_os = "linux")
             && fs::read_dir(directory.path()).is_ok_and(|mut entries| entries.next().is_none())
-            && permissions(directory) == permissions(&self.temporary)
+            && permissions(directory.path()) == permissions(&self.temporary)
     }
-}
-
-/// What the names of our temporary directories begin with; the process that they belong to follows.
-const PREFIX: &str = "profiling-";
-
-/// A new temporary directory, which a later run removes if this process can't.
-pub(crate) fn temporary_directory() -> io::Result<TempDir> {
-    TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
-}
-
-/// Removes what supervisors left that were killed.
-fn sweep(directory: &Path) {
-    for (path, owner) in abandoned(directory, PREFIX) {
-        cgroup::sweep(&path, owner);
-        // What belongs to another user stays.
-        let _ = fs::remove_dir_all(path);
-    }
-}
-
-/// What lies in a directory that belongs to a process that is no more, which the name tells behind a prefix.
-pub(crate) fn abandoned(directory: &Path, prefix: &str) -> impl Iterator<Item = (PathBuf, u32)> {
-    fs::read_dir(directory).into_iter().flatten().flatten().filter_map(move |entry| {
-        let name = entry.file_name();
-        let owner = name.to_str()?.strip_prefix(prefix)?.split_once('-')?.0.parse::<u32>().ok()?;
-        has_ended(owner).then(|| (entry.path(), owner))
-    })
-}
-
-#[cfg(unix)]
-fn has_ended(process: u32) -> bool {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
-    process.is_none_or(|process| test_kill_process(process) == Err(Errno::SRCH))
-}
-
-/// Nobody tells.
-#[cfg(not(unix))]
-fn has_ended(_process: u32) -> bool {
-    false
 }
 
 /// How much the files below a directory hold together.
@@ -131,7 +83,8 @@ mod tests {
             ("a directory", |directory| fs::create_dir(directory.join("x"))),
             ("permissions", |directory| fs::set_permissions(directory, fs::Permissions::from_mode(0o500))),
         ];
-        let mut files = Files::watch(&[])?;
+        let run = TempDir::new()?;
+        let mut files = Files::watch(&[], run.path())?;
         for (what, change) in changes {
             let first = files.temporary_directory()?;
             let path = first.path().to_owned();
@@ -146,23 +99,6 @@ mod tests {
         Ok(())
     }
 
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn what_the_dead_left_is_swept() -> io::Result<()> {
-        let directory = TempDir::new()?;
-        let own = format!("{PREFIX}{}-abc", std::process::id());
-        let dead = format!("{PREFIX}{}-abc", u32::MAX);
-        for name in [&*own, &*dead, "profiling-notes", "profiling-x-y"] {
-            fs::create_dir_all(directory.path().join(name).join("inner"))?;
-        }
-        sweep(directory.path());
-        let mut left: Vec<_> =
-            fs::read_dir(directory.path())?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
-        left.sort();
-        assert_eq!(left, [&*own, "profiling-notes", "profiling-x-y"]);
-        Ok(())
-    }
-
     #[test]
     fn finds_what_is_new() -> io::Result<()> {
         let root = TempDir::new()?;
@@ -172,7 +108,8 @@ mod tests {
             fs::write(path, "")
         };
         ["old", "deep/old"].iter().try_for_each(|path| write(path))?;
-        let mut files = Files::watch(&[])?;
+        let run = TempDir::new()?;
+        let mut files = Files::watch(&[], run.path())?;
         files.working_directory = WorkingDirectory::watch(root.path().to_owned(), &[root.path().join("out")]);
         let temporary = files.temporary_directory()?;
         fs::write(temporary.path().join("t"), "")?;

@@ -15,7 +15,6 @@ use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 use thiserror::Error;
 
-use crate::files;
 use crate::outcome::Measured;
 use crate::plan::CasePlan;
 
@@ -63,8 +62,9 @@ pub(crate) struct Callgrind {
 }
 
 impl Callgrind {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { directory: files::temporary_directory()? })
+    /// `directory`: an empty one for its files.
+    pub(crate) fn new(directory: TempDir) -> Self {
+        Self { directory }
     }
 
     /// `executable` under callgrind; its arguments are still to come.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::Instant;
 
 use profiling_core::job::{Case, Isolation};
@@ -10,7 +11,7 @@ use profiling_core::measure::clock;
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
-use crate::cgroup::{self, Cgroup, Cgroups, Controller};
+use crate::cgroup::{Cgroup, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
 use crate::events::Events;
@@ -21,6 +22,8 @@ use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
 use crate::plan::{CasePlan, Round};
 use crate::rehearsal::{Confinement, Rehearsals};
 use crate::sampler::Sampler;
+use crate::sweeping;
+use crate::temporary::RunDirectory;
 use crate::watch::Watch;
 use crate::wire::{Assignment, WORKER_ARGUMENT};
 
@@ -44,6 +47,7 @@ pub(crate) struct Supervisor {
     executable: PathBuf,
     capture: bool,
     files: Files,
+    directory: Rc<RunDirectory>,
     /// Where the machine lets us make control groups.
     groups: Option<Cgroups>,
     machine: Machine,
@@ -100,22 +104,35 @@ struct Launch {
 
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
-    /// itself writes.
-    pub(crate) fn new(capture: bool, extras: Extras, ours: &[PathBuf]) -> io::Result<Self> {
+    /// itself writes. `directory`: of this run.
+    pub(crate) fn new(
+        capture: bool,
+        extras: Extras,
+        ours: &[PathBuf],
+        directory: &Rc<RunDirectory>,
+    ) -> io::Result<Self> {
+        sweeping::sweep();
         descendants::adopt_orphans()?;
-        let files = Files::watch(ours)?;
-        let groups = Cgroups::find(&[Controller::Memory]).ok();
-        let groups = groups.filter(|groups| cgroup::record(groups, files.directory()).is_ok());
-        if let Some(rehearsals) = &extras.rehearsals {
-            cgroup::record(rehearsals.groups(), files.directory())?;
-        }
-        let machine = Machine::default();
-        Ok(Self { executable: std::env::current_exe()?, capture, files, groups, machine, extras, spare: None })
+        Ok(Self {
+            executable: std::env::current_exe()?,
+            capture,
+            files: Files::watch(ours, directory.path())?,
+            directory: Rc::clone(directory),
+            groups: Cgroups::find(&[Controller::Memory], Rc::clone(directory)).ok(),
+            machine: Machine::default(),
+            extras,
+            spare: None,
+        })
     }
 
     /// This binary.
     pub(crate) fn executable(&self) -> &Path {
         &self.executable
+    }
+
+    /// The directory of this run.
+    pub(crate) fn directory(&self) -> &Rc<RunDirectory> {
+        &self.directory
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -191,7 +208,7 @@ impl Supervisor {
     /// The instructions of one execution, for which a worker is started under callgrind; that worker's
     /// run where it failed.
     fn count(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Result<u64, CaseRun>> {
-        let callgrind = Callgrind::new()?;
+        let callgrind = Callgrind::new(self.directory.subdirectory()?);
         let round = plan.first_round();
         let command = callgrind.command(contestant.executable);
         let launch = Launch { capture: true, ..self.plain(command, contestant.case_index)? };

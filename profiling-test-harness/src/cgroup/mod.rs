@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -22,9 +23,10 @@ use thiserror::Error;
 pub(crate) use self::hierarchy::Controller;
 use self::hierarchy::{Hierarchy, Version};
 pub(crate) use self::limit::Quota;
-pub(crate) use self::sweep::{record, sweep};
+pub(crate) use self::sweep::remove_with_processes;
+use crate::temporary::{Elsewhere, RunDirectory};
 
-/// What the names of our groups begin with; the process that they belong to follows.
+/// What the names of our groups begin with; the process that they belong to follows, for people to see.
 const PREFIX: &str = "profiling-";
 
 /// Why there is no control group.
@@ -37,6 +39,8 @@ pub(crate) enum CgroupError {
          of version 2 above this process list it in `cgroup.subtree_control`"
     )]
     Missing(String),
+    #[error("can't note down the control group {}: {source}", path.display())]
+    Note { path: PathBuf, source: io::Error },
     #[error("can't make the control group {}: {source}", path.display())]
     Make { path: PathBuf, source: io::Error },
     #[error("can't write `{value}` to {}: {source}", path.display())]
@@ -55,20 +59,16 @@ impl CgroupError {
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     hierarchies: Vec<Hierarchy>,
-    made: u64,
+    /// Knows which ones were made.
+    directory: Rc<RunDirectory>,
     /// Clean ones that nobody uses.
     free: Vec<Cgroup>,
 }
 
 impl Cgroups {
-    /// Finds out where groups with these controllers can be made.
-    pub(crate) fn find(wanted: &[Controller]) -> Result<Self, CgroupError> {
-        Ok(Self { hierarchies: hierarchy::find(wanted)?, made: 0, free: Vec::new() })
-    }
-
-    /// The groups in which ours are made.
-    pub(crate) fn parents(&self) -> impl Iterator<Item = &Path> {
-        self.hierarchies.iter().map(|hierarchy| &*hierarchy.parent)
+    /// Finds out where groups with these controllers can be made. `directory`: of the run that makes them.
+    pub(crate) fn find(wanted: &[Controller], directory: Rc<RunDirectory>) -> Result<Self, CgroupError> {
+        Ok(Self { hierarchies: hierarchy::find(wanted)?, directory, free: Vec::new() })
     }
 
     /// A group that nobody uses, which is removed when it is dropped.
@@ -84,21 +84,15 @@ impl Cgroups {
         }
     }
 
-    fn make(&mut self) -> Result<Cgroup, CgroupError> {
+    fn make(&self) -> Result<Cgroup, CgroupError> {
         let mut group = Cgroup { branches: Vec::with_capacity(self.hierarchies.len()) };
-        self.made += 1;
-        let name = format!("{PREFIX}{}-{}", std::process::id(), self.made);
+        let name = format!("{PREFIX}{}-{}", std::process::id(), self.directory.unique_name());
         for hierarchy in &self.hierarchies {
-            let directory = hierarchy.parent.join(&name);
-            match fs::create_dir(&directory) {
-                // One that an older process of the same number left behind, which is not swept while we live.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    drop(group);
-                    return self.make();
-                }
-                made => made.map_err(|source| CgroupError::Make { path: directory.clone(), source })?,
-            }
-            group.branches.push(Branch { hierarchy: hierarchy.clone(), directory });
+            let path = hierarchy.parent.join(&name);
+            let noted = self.directory.note(&Elsewhere::Group(path.clone()));
+            noted.map_err(|source| CgroupError::Note { path: path.clone(), source })?;
+            fs::create_dir(&path).map_err(|source| CgroupError::Make { path: path.clone(), source })?;
+            group.branches.push(Branch { hierarchy: hierarchy.clone(), directory: path });
         }
         Ok(group)
     }
@@ -236,7 +230,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn counts_what_a_process_in_it_touches() {
-        let made = Cgroups::find(&[Controller::Memory]).and_then(|mut groups| groups.make());
+        let run = Rc::new(RunDirectory::make().expect("writable"));
+        let made = Cgroups::find(&[Controller::Memory], run).and_then(|groups| groups.make());
         let group = match made {
             Ok(group) => group,
             Err(error) => return complain!("skipped: {error}"),

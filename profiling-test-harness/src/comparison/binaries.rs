@@ -9,12 +9,11 @@ use std::fs;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use tempfile::TempPath;
+use crate::temporary::{Elsewhere, RunDirectory};
 
-use crate::files;
-
-/// What the names of copies begin with; the process that they belong to follows.
+/// What the names of copies begin with.
 const PREFIX: &str = ".profiling-copy-";
 
 /// The test binaries of both versions.
@@ -22,6 +21,8 @@ const PREFIX: &str = ".profiling-copy-";
 pub(crate) struct Binaries {
     pub(super) old: PathBuf,
     pub(super) new: PathBuf,
+    /// Knows which copies were made.
+    directory: Rc<RunDirectory>,
     /// Whether the user was told that one can't be copied.
     told: Cell<bool>,
 }
@@ -30,24 +31,40 @@ pub(crate) struct Binaries {
 #[derive(Debug)]
 pub(crate) enum Executable {
     /// A copy, which is removed with this.
-    Copy(TempPath),
+    Copy(CopiedFile),
     /// The binary itself, which can't be copied.
     Itself(PathBuf),
 }
 
+/// A file that is removed with this.
+#[derive(Debug)]
+pub(crate) struct CopiedFile(PathBuf);
+
+impl Drop for CopiedFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 impl Binaries {
-    /// Removes what comparisons that were killed have left beside them.
-    pub(super) fn new(old: &Path, new: &Path) -> Self {
-        for (left, _) in [old, new].into_iter().flat_map(|binary| files::abandoned(beside(binary), PREFIX)) {
-            // What belongs to another user stays.
-            let _ = fs::remove_file(left);
-        }
-        Self { old: old.to_owned(), new: new.to_owned(), told: Cell::new(false) }
+    /// `directory`: of the run that compares them.
+    pub(super) fn new(old: &Path, new: &Path, directory: &Rc<RunDirectory>) -> Self {
+        Self { old: old.to_owned(), new: new.to_owned(), directory: Rc::clone(directory), told: Cell::new(false) }
     }
 
     /// A copy of one of them, or where it can't be copied itself, which the user is told once.
     pub(super) fn copy_of(&self, binary: &Path) -> Executable {
-        copy(binary).map_or_else(|reason| self.itself(binary, &reason), Executable::Copy)
+        self.copy(binary).map_or_else(|reason| self.itself(binary, &reason), Executable::Copy)
+    }
+
+    /// A copy that lies beside the binary, where a job may look for other files.
+    fn copy(&self, binary: &Path) -> io::Result<CopiedFile> {
+        let path = beside(binary).join(format!("{PREFIX}{}", self.directory.unique_name()));
+        self.directory.note(&Elsewhere::File(path.clone()))?;
+        let copy = CopiedFile(path);
+        // With its permissions.
+        fs::copy(binary, &copy.0)?;
+        Ok(copy)
     }
 
     fn itself(&self, binary: &Path, reason: &io::Error) -> Executable {
@@ -66,19 +83,10 @@ impl Deref for Executable {
 
     fn deref(&self) -> &Path {
         match self {
-            Self::Copy(path) => path,
+            Self::Copy(copy) => &copy.0,
             Self::Itself(path) => path,
         }
     }
-}
-
-/// A copy that lies beside the binary, where a job may look for other files.
-fn copy(binary: &Path) -> io::Result<TempPath> {
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    let copy = tempfile::Builder::new().prefix(&prefix).tempfile_in(beside(binary))?.into_temp_path();
-    // With its permissions.
-    fs::copy(binary, &copy)?;
-    Ok(copy)
 }
 
 fn beside(binary: &Path) -> &Path {
@@ -94,7 +102,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let binary = directory.path().join("test");
         fs::copy(std::env::current_exe()?, &binary)?;
-        let binaries = Binaries::new(&binary, &binary);
+        let binaries = Binaries::new(&binary, &binary, &Rc::new(RunDirectory::make()?));
         let (one, other) = (binaries.copy_of(&binary), binaries.copy_of(&binary));
         assert!(*one != *other && *one != *binary && one.parent() == binary.parent());
         assert!(std::process::Command::new(&*one).arg("--list").output()?.status.success());
@@ -103,28 +111,12 @@ mod tests {
         Ok(())
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_left_of_a_killed_comparison_is_removed() -> io::Result<()> {
-        let directory = tempfile::tempdir()?;
-        let binary = directory.path().join("test");
-        let mut ended = std::process::Command::new("true").spawn()?;
-        ended.wait()?;
-        let left = directory.path().join(format!("{PREFIX}{}-x", ended.id()));
-        let used = directory.path().join(format!("{PREFIX}{}-x", std::process::id()));
-        for file in [&binary, &left, &used] {
-            fs::write(file, "")?;
-        }
-        Binaries::new(&binary, &binary);
-        assert!(binary.exists() && used.exists() && !left.exists());
-        Ok(())
-    }
-
-    #[test]
-    fn what_can_not_be_copied_is_run_itself() {
+    fn what_can_not_be_copied_is_run_itself() -> io::Result<()> {
         let binary = Path::new("/no/such/binary");
-        let binaries = Binaries::new(binary, binary);
+        let binaries = Binaries::new(binary, binary, &Rc::new(RunDirectory::make()?));
         assert_eq!(&*binaries.copy_of(binary), binary);
         assert!(binaries.told.get());
+        Ok(())
     }
 }

@@ -217,7 +217,7 @@ impl Comparer<'_> {
         progress: &mut dyn FnMut(&CasePlan, usize),
     ) {
         let plan = Plan::default();
-        let binaries = Binaries::new(&self.baseline.harness(), supervisor.executable());
+        let binaries = Binaries::new(&self.baseline.harness(), supervisor.executable(), supervisor.directory());
         let (mut before, mut look) = (None, Some(plan.first()));
         while let Some(now) = look {
             for (contest, _) in contests.iter_mut().filter(|(contest, _)| contest.is_open()) {

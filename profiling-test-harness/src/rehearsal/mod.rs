@@ -7,6 +7,7 @@ mod program;
 
 use std::path::Path;
 use std::process::Command;
+use std::rc::Rc;
 use std::thread::available_parallelism;
 
 use profiling_core::advise::catalogue::{NotOffered, SizeLimits};
@@ -22,6 +23,7 @@ pub(crate) use self::limits::{GRAMMAR, Size, Wanted};
 pub(crate) use self::program::Program;
 use crate::cgroup::{Cgroup, CgroupError, Cgroups, Controller, Quota};
 use crate::report::figures;
+use crate::temporary::RunDirectory;
 
 /// Why nothing can be rehearsed.
 #[derive(Debug, Error)]
@@ -52,8 +54,12 @@ pub(crate) struct Rehearsals {
 }
 
 impl Rehearsals {
-    /// Makes sure that these sizes can be rehearsed; `None` where none is wanted.
-    pub(crate) fn prepare(wanted: &[Wanted], catalogue: &Catalogue) -> Result<Option<Self>, RehearsalError> {
+    /// Makes sure that these sizes can be rehearsed; `None` where none is wanted. `directory`: of this run.
+    pub(crate) fn prepare(
+        wanted: &[Wanted],
+        catalogue: &Catalogue,
+        directory: &Rc<RunDirectory>,
+    ) -> Result<Option<Self>, RehearsalError> {
         if wanted.is_empty() {
             return Ok(None);
         }
@@ -73,16 +79,12 @@ impl Rehearsals {
         if all_chosen || sizes.iter().any(|size| size.limits.threads.is_some()) {
             controllers.push(Controller::Pids);
         }
-        let mut rehearsals = Self { sizes, all_chosen, groups: Cgroups::find(&controllers)?, namespace: namespace() };
+        let groups = Cgroups::find(&controllers, Rc::clone(directory))?;
+        let mut rehearsals = Self { sizes, all_chosen, groups, namespace: namespace() };
         for limits in rehearsals.sizes.iter().map(|size| size.limits).collect::<Vec<_>>() {
             rehearsals.group(&limits)?;
         }
         Ok(Some(rehearsals))
-    }
-
-    /// Where groups are made.
-    pub(crate) fn groups(&self) -> &Cgroups {
-        &self.groups
     }
 
     /// A group with these limits.

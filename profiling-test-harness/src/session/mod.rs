@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::ColorChoice;
@@ -37,6 +38,7 @@ use crate::selection::{self, Chosen};
 use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
+use crate::temporary::RunDirectory;
 use crate::{FAILED, Host, advisor, report};
 
 mod baselines;
@@ -133,7 +135,8 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let catalogue = platforms::load(arguments.platforms(manifest_dir).as_deref())?;
     targets::check(&jobs, &catalogue)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
-    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue)?;
+    let directory = Rc::new(RunDirectory::make()?);
+    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue, &directory)?;
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
@@ -142,7 +145,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     }
     let mut shelf = Shelf::open(host, arguments, &jobs, catalogue)?;
     let extras = Extras { valgrind, rehearsals };
-    let run = measure(host, arguments, extras, &jobs, &chosen, &mut shelf)?;
+    let run = measure(host, arguments, extras, &directory, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
@@ -226,6 +229,7 @@ fn measure(
     host: &Host,
     arguments: &Arguments,
     extras: Extras,
+    directory: &Rc<RunDirectory>,
     jobs: &[&'static JobDescriptor],
     chosen: &Chosen,
     shelf: &mut Shelf,
@@ -233,7 +237,7 @@ fn measure(
     let kept = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
-    let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?);
+    let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), directory)?);
     let environment = environment::describe(host);
     warn_of_debug_build(&environment);
     let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
