@@ -31,6 +31,8 @@ pub mod breakdown;
 pub mod budget;
 #[cfg(feature = "build")]
 pub mod embed;
+#[cfg(feature = "formats")]
+pub mod environment;
 #[cfg(feature = "profiling")]
 pub mod evidence;
 #[cfg(feature = "formats")]
@@ -41,6 +43,10 @@ pub mod history;
 pub mod job;
 #[cfg(feature = "profiling")]
 pub mod measure;
+#[cfg(feature = "formats")]
+pub mod mixture;
+#[cfg(feature = "formats")]
+pub mod origin;
 mod payload;
 #[cfg(feature = "formats")]
 pub mod profile;

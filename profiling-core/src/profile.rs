@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::advise::Advice;
 use crate::breakdown::Breakdown;
 use crate::budget::Judgement;
+pub use crate::environment::Environment;
 use crate::evidence::{Evidence, Subject};
 use crate::fingerprint::{Change, Fingerprint};
+use crate::origin::{HarnessTarget, Origin};
 use crate::sample::Sample;
 use crate::sampling::Sampling;
 use crate::statistics::{Model, Percentile, Summary};
@@ -54,11 +56,18 @@ pub struct Profile {
     /// How the figures grow with the parameters that are numbers and vary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
-    /// Where the newest of the cases were measured.
+    /// Where the newest of the cases were measured. This and the next three are true of every case that has no
+    /// [`CaseProfile::origin`] of its own.
     pub environment: Environment,
     /// What was measured. Absent where nobody took it, or where the cases were measured of different things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// See [`Origin::harness`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness: Option<HarnessTarget>,
+    /// See [`Origin::executable`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
     /// What has changed since, as the last release build of the package found; with any, the figures are no
     /// basis for advice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +94,9 @@ pub type Params = serde_json::Map<String, serde_json::Value>;
 pub struct CaseProfile {
     /// The values of the job's parameters; empty for a job without.
     pub params: Params,
+    /// Where, when and of what this case was measured, where that is not what the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The number of measured executions.
     pub samples: u32,
     /// The percentiles that so few samples don't support: the figures are there, but they have no interval,
@@ -365,40 +377,6 @@ pub struct ColdStart {
     pub first_execution_ns: u64,
 }
 
-/// Where a profile was measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    /// When, in RFC 3339.
-    pub profiled_at: String,
-    /// The operating system, as in `std::env::consts::OS`.
-    pub os: String,
-    /// The architecture, as in `std::env::consts::ARCH`.
-    pub arch: String,
-    /// The target triple.
-    pub target: String,
-    /// The CPU's own name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_model: Option<String>,
-    /// The logical CPUs that this process may use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logical_cpus: Option<u32>,
-    /// The machine's memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// The compiler, as `rustc --version` prints it.
-    pub rustc: String,
-    /// Cargo's `OPT_LEVEL`: `0` to `3`, `s` or `z`.
-    pub opt_level: String,
-    /// Whether debug assertions were on.
-    pub debug_assertions: bool,
-    /// The commit that was checked out, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_commit: Option<String>,
-    /// What the measurement itself adds to the wall-clock time of each execution.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub measurement_overhead_ns: Option<u64>,
-}
-
 /// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
@@ -421,14 +399,6 @@ impl SampleRecord {
         let _ = figures.write_json(&mut json);
         json.push('}');
         Ok(json)
-    }
-}
-
-impl Environment {
-    /// Whether figures of this build say something about production.
-    #[must_use]
-    pub fn is_optimised(&self) -> bool {
-        self.opt_level != "0" && !self.debug_assertions
     }
 }
 
@@ -461,6 +431,7 @@ impl CaseProfile {
         let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
         Some(Self {
             params,
+            origin: None,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             unsupported: Percentile::unsupported_by(samples.len()),
             wall_ns: Summary::of(&wall)?,

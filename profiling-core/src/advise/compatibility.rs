@@ -33,7 +33,10 @@ pub(super) fn of_profile(profile: &Profile) -> Vec<Reason> {
         let text = "the profile is of other sources than those of today: measure again";
         add(Constraint::Stale, Verdict::Unknown, text.to_owned());
     }
-    if !profile.environment.is_optimised() {
+    if let Some(mixture) = profile.mixture() {
+        add(Constraint::Mixture, Verdict::Unknown, format!("{mixture}: measure all of them again"));
+    }
+    if !profile.is_optimised() {
         let text = "measured in a build without optimisation: measure with `--release`";
         add(Constraint::Build, Verdict::Unknown, text.to_owned());
     }
@@ -278,6 +281,7 @@ fn name(constraint: Constraint) -> &'static str {
         Constraint::Profile
         | Constraint::Stale
         | Constraint::Build
+        | Constraint::Mixture
         | Constraint::Samples
         | Constraint::State
         | Constraint::PersistentConnections

@@ -59,8 +59,8 @@ use crate::profile::{Profile, SampleRecord};
 #[cfg(feature = "advise")]
 #[must_use]
 pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue, options: &Options) -> Advice {
-    if !profile.environment.is_optimised() {
-        // Sizes and prices of code that nobody will deploy would only mislead.
+    if !profile.is_optimised() || profile.mixture().is_some() {
+        // Sizes and prices of code that nobody will deploy, or of no one build, would only mislead.
         return without_figures(catalogue, &compatibility::of_profile(profile));
     }
     let cases = demand::CaseDemand::of_all(profile, samples);

@@ -306,6 +306,13 @@ impl Embed {
             // The document says it all the same.
             self.warn(vec![error.to_string()]);
         }
+        if self.deny_stale {
+            // Those that are stale say so themselves. Otherwise these are a warning of every build.
+            let untrusted = document::untrusted(profiles.iter().filter(|profile| profile.stale.is_empty()));
+            if !untrusted.is_empty() {
+                return Err(EmbedError::Stale(found.lines().into_iter().chain(untrusted).collect()));
+            }
+        }
         self.conclude(&found)
     }
 

@@ -63,6 +63,7 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         noise: None,
         cases: vec![CaseProfile {
             params,
+            origin: None,
             samples: 10,
             unsupported: vec![Percentile::P999],
             wall_ns,
@@ -96,6 +97,8 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             measurement_overhead_ns: None,
         },
         fingerprint: None,
+        harness: None,
+        executable: None,
         stale: Vec::new(),
         advice: None,
     }

@@ -57,7 +57,10 @@ pub(super) fn faults(profile: &Profile) -> Vec<String> {
         let changes: Vec<String> = changes.filter_map(|word| Some(word.as_str()?.replace('_', " "))).collect();
         faults.push(format!("stale: changed since the measurement: {}", changes.join(", ")));
     }
-    if !profile.environment.is_optimised() {
+    if let Some(mixture) = profile.mixture() {
+        faults.push(format!("{mixture}: measure all of them again"));
+    }
+    if !profile.is_optimised() {
         faults.push("measured in a build without optimisation: measure with `--release`".to_owned());
     }
     if !profile.missing_cases.is_empty() {
