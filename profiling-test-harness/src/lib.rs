@@ -58,6 +58,7 @@ mod files;
 mod in_process;
 mod instructions;
 mod machine;
+mod origin;
 mod outcome;
 mod plan;
 mod platforms;
@@ -106,6 +107,8 @@ macro_rules! main {
             $crate::run(&$crate::Host {
                 package: ::core::env!("CARGO_PKG_NAME"),
                 manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                module: ::core::module_path!(),
+                file: ::core::file!(),
                 debug_assertions: ::core::cfg!(debug_assertions),
                 opt_level: ::core::option_env!("PROFILING_OPT_LEVEL"),
                 fingerprint: ::core::option_env!("PROFILING_FINGERPRINT"),
@@ -126,6 +129,10 @@ macro_rules! main {
 pub struct Host {
     pub package: &'static str,
     pub manifest_dir: &'static str,
+    /// The module with `main!`, the target's crate first.
+    pub module: &'static str,
+    /// The file with `main!`, as the compiler names it.
+    pub file: &'static str,
     pub debug_assertions: bool,
     /// What `Embed` in the package's build script was told of it.
     pub opt_level: Option<&'static str>,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use profiling_core::advise::{Advice, Catalogue, Options, advise};
 use profiling_core::evidence::{Evidence, Leftover, Subject};
-use profiling_core::fingerprint::Fingerprint;
 use profiling_core::history::HistoryEntry;
 use profiling_core::job::JobDescriptor;
-use profiling_core::profile::{CaseProfile, Environment, Params, Profile, SCHEMA, SampleRecord, Source};
+use profiling_core::origin::Origin;
+use profiling_core::profile::{CaseProfile, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::statistics::{Model, models};
 use profiling_core::store::{LockedStore, RegisteredJob, Store, StoreError, StoredJob};
 use profiling_core::tangle::JobProfile;
@@ -25,8 +25,6 @@ use crate::targets::{self, Missed};
 pub(crate) struct Shelf {
     store: LockedStore,
     package: &'static str,
-    /// What is measured.
-    fingerprint: Option<Fingerprint>,
     /// Every job of the binary.
     known: Vec<KnownJob<'static>>,
     /// The jobs of the package's `blueprint.json`.
@@ -60,7 +58,6 @@ impl Shelf {
         Ok(Self {
             store,
             package: host.package,
-            fingerprint: host.fingerprint.and_then(|json| serde_json::from_str(json).ok()),
             known: jobs.iter().map(|job| (job.name, job.id)).collect(),
             document: read_document(&manifest_dir.join("blueprint.json")),
             catalogue,
@@ -103,10 +100,10 @@ impl Shelf {
 
     /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an
     /// earlier, better day at once, in every file. Returns the targets that the job misses.
-    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, environment: &Environment) -> Vec<Missed> {
+    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, origin: &Origin) -> Vec<Missed> {
         let mut missed = Vec::new();
         let kept = match Fresh::of(outcome) {
-            Some(fresh) => self.save(outcome, fresh, environment, &mut missed),
+            Some(fresh) => self.save(outcome, fresh, origin, &mut missed),
             None if outcome.only_noise() => Ok(()),
             None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
         };
@@ -146,13 +143,13 @@ impl Shelf {
         &mut self,
         outcome: &JobOutcome<'_>,
         fresh: Fresh,
-        environment: &Environment,
+        origin: &Origin,
         missed: &mut Vec<Missed>,
     ) -> Result<(), StoreError> {
         let job = outcome.selected.job;
-        let entry = |case| HistoryEntry::of(job.name, case, environment);
+        let entry = |case| HistoryEntry::of(job.name, case, &origin.environment);
         let entries: Vec<HistoryEntry> = fresh.cases.iter().map(entry).collect();
-        let (profile, samples) = self.advised(job, fresh, environment)?;
+        let (profile, samples) = self.advised(job, fresh, origin)?;
         missed.extend(profile.advice.iter().flat_map(|advice| targets::missed(job, advice)));
         self.store.save(&profile, &samples)?;
         self.models.push((job.name, profile.models));
@@ -160,22 +157,17 @@ impl Shelf {
     }
 
     /// What would be stored as advice for a job now; `None` where there is nothing to store.
-    pub(crate) fn advice(&self, outcome: &JobOutcome<'_>, environment: &Environment) -> Option<Advice> {
+    pub(crate) fn advice(&self, outcome: &JobOutcome<'_>, origin: &Origin) -> Option<Advice> {
         // What is wrong with the store is said when it is written to.
-        self.advised(outcome.selected.job, Fresh::of(outcome)?, environment).ok()?.0.advice
+        self.advised(outcome.selected.job, Fresh::of(outcome)?, origin).ok()?.0.advice
     }
 
     /// The profile of a job with its advice, and its samples.
-    fn advised(
-        &self,
-        job: &'static JobDescriptor,
-        fresh: Fresh,
-        environment: &Environment,
-    ) -> Result<StoredJob, StoreError> {
+    fn advised(&self, job: &'static JobDescriptor, fresh: Fresh, origin: &Origin) -> Result<StoredJob, StoreError> {
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
-        let (mut profile, samples) = merge(self.package, job, fresh, stored, environment, self.fingerprint.as_ref());
+        let (mut profile, samples) = merge(self.package, job, fresh, stored, origin);
         profile.advice = Some(advise(&profile, &samples, &self.catalogue, &self.advising));
         Ok((profile, samples))
     }
@@ -219,19 +211,20 @@ fn merge(
     job: &'static JobDescriptor,
     mut fresh: Fresh,
     stored: Option<StoredJob>,
-    environment: &Environment,
-    fingerprint: Option<&Fingerprint>,
+    origin: &Origin,
 ) -> StoredJob {
-    let mut fingerprint = fingerprint.cloned();
     let mut stale = Vec::new();
     if let Some((mut profile, samples)) = stored {
         told_before(&mut profile);
+        let origins: Vec<Origin> = profile.cases.iter().map(|case| profile.origin_of(case).to_owned()).collect();
+        profile.cases.iter_mut().zip(origins).for_each(|(case, origin)| case.origin = Some(origin));
         let is_new = |params: &Params| !fresh.cases.iter().any(|case| case.params == *params);
         let cases: Vec<CaseProfile> = profile.cases.drain(..).filter(|case| is_new(&case.params)).collect();
         let samples: Vec<SampleRecord> = samples.into_iter().filter(|sample| is_new(&sample.params)).collect();
-        if !cases.is_empty() && profile.fingerprint != fingerprint {
+        let is_other =
+            |case: &CaseProfile| case.origin.as_ref().is_some_and(|own| own.fingerprint != origin.fingerprint);
+        if cases.iter().any(is_other) {
             // No one build has all of these cases: it takes a run of all to know what they cost.
-            fingerprint = None;
             stale = std::mem::take(&mut profile.stale);
         }
         fresh.cases.extend(cases);
@@ -245,7 +238,7 @@ fn merge(
     fresh.samples.sort_by_key(|sample| (position(&sample.params), sample.sample));
     let missing_cases = order.iter().filter(|params| !fresh.cases.iter().any(|case| case.params == **params)).cloned();
     let evidence: Evidence = fresh.cases.iter().flat_map(|case| case.evidence.findings()).cloned().collect();
-    let profile = Profile {
+    let mut profile = Profile {
         schema: SCHEMA.to_owned(),
         package: package.to_owned(),
         job: job.name.to_owned(),
@@ -261,14 +254,20 @@ fn merge(
         connection_evidence: evidence.sentences(Subject::Connections),
         noise: fresh.cases.iter().filter_map(|case| case.noise.as_ref()).max_by_key(|noise| noise.grade).cloned(),
         missing_cases: missing_cases.collect(),
-        // Of stored cases, too: the samples of all of them are at hand.
-        models: models(&fresh.samples),
+        models: Vec::new(),
         cases: fresh.cases,
-        environment: environment.clone(),
-        fingerprint,
+        environment: origin.environment.clone(),
+        fingerprint: None,
+        harness: None,
+        executable: None,
         stale,
         advice: None,
     };
+    profile.set_origin(origin);
+    if profile.mixture().is_none() {
+        // Of stored cases, too: the samples of all of them are at hand.
+        profile.models = models(&fresh.samples);
+    }
     (profile, fresh.samples)
 }
 
@@ -312,9 +311,9 @@ fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
 
-    use profiling_core::fingerprint::Change;
+    use profiling_core::fingerprint::{Change, Fingerprint};
     use profiling_core::job::{Case, Param, ParamValue};
-    use profiling_core::profile::Circumstances;
+    use profiling_core::profile::{Circumstances, Environment};
     use profiling_core::sample::Sample;
 
     use super::*;
@@ -323,9 +322,9 @@ mod tests {
     static JOB: JobDescriptor =
         JobDescriptor { name: "sort", id: Some(0), params: &PARAMS, cases: &[&[0], &[1]], ..JobDescriptor::PLAIN };
 
-    fn environment(commit: &str) -> Environment {
-        Environment {
-            profiled_at: String::new(),
+    fn origin(time: &str, fingerprint: Option<Fingerprint>) -> Origin {
+        let environment = Environment {
+            profiled_at: time.to_owned(),
             os: String::new(),
             arch: String::new(),
             target: String::new(),
@@ -333,10 +332,21 @@ mod tests {
             logical_cpus: None,
             memory_bytes: None,
             rustc: String::new(),
-            opt_level: String::new(),
+            opt_level: "3".to_owned(),
             debug_assertions: false,
-            git_commit: Some(commit.to_owned()),
+            git_commit: None,
             measurement_overhead_ns: None,
+        };
+        Origin { environment, fingerprint, harness: None, executable: Some("1".to_owned()) }
+    }
+
+    fn taken(hash: &str) -> Fingerprint {
+        Fingerprint {
+            sources: [("zoo".to_owned(), hash.to_owned())].into(),
+            dependencies: String::new(),
+            features: Vec::new(),
+            toolchain: String::new(),
+            opt_level: "3".to_owned(),
         }
     }
 
@@ -353,18 +363,16 @@ mod tests {
 
     #[test]
     fn a_case_replaces_its_like_and_leaves_the_others() {
-        let (first, samples) = merge("zoo", &JOB, fresh(1, 5_000_000), None, &environment("a"), None);
+        let (first, samples) = merge("zoo", &JOB, fresh(1, 5_000_000), None, &origin("a", None));
         assert_eq!((first.cases.len(), first.missing_cases.len()), (1, 1), "the other case is not measured yet");
-        let (second, samples) =
-            merge("zoo", &JOB, fresh(0, 1_000_000), Some((first, samples)), &environment("b"), None);
+        let (second, samples) = merge("zoo", &JOB, fresh(0, 1_000_000), Some((first, samples)), &origin("b", None));
         assert_eq!((second.cases.len(), second.missing_cases.len(), samples.len()), (2, 0, 4));
         assert_eq!(second.cases[0].params["n"], 1, "in the order of the attribute");
         assert_eq!(second.summary.as_ref().map(|summary| summary.p99_duration_ms), Some(5));
-        let (third, samples) =
-            merge("zoo", &JOB, fresh(1, 2_000_000), Some((second, samples)), &environment("c"), None);
+        let (third, samples) = merge("zoo", &JOB, fresh(1, 2_000_000), Some((second, samples)), &origin("c", None));
         assert_eq!((third.cases.len(), samples.len()), (2, 4));
         assert_eq!(third.summary.map(|summary| summary.p99_duration_ms), Some(2));
-        assert_eq!(third.environment.git_commit.as_deref(), Some("c"));
+        assert_eq!(third.environment.profiled_at, "c");
     }
 
     fn leaves_a_file(mut fresh: Fresh, path: &str) -> Fresh {
@@ -374,7 +382,7 @@ mod tests {
 
     #[test]
     fn evidence_goes_with_its_case() {
-        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &environment("a"), None);
+        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &origin("a", None));
         let stateful = |profile: &Profile| profile.summary.as_ref().map(|summary| summary.stateful);
         let first = merge(leaves_a_file(fresh(0, 5), "/a"), None);
         let (both, samples) = merge(leaves_a_file(fresh(1, 5), "/b"), Some(first));
@@ -390,7 +398,7 @@ mod tests {
 
     #[test]
     fn sentences_of_an_older_release_stay_as_long_as_a_case_of_it() {
-        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &environment("a"), None);
+        let merge = |fresh, stored| merge("zoo", &JOB, fresh, stored, &origin("a", None));
         let (mut old, mut samples) = merge(fresh(0, 5), Some(merge(fresh(1, 5), None)));
         old.stateful_evidence = vec!["leaves the file /x behind".to_owned()];
         old.connection_evidence = vec!["listens on 127.0.0.1:1".to_owned()];
@@ -408,36 +416,46 @@ mod tests {
 
     #[test]
     fn cases_of_different_sources_have_no_common_fingerprint() {
-        let taken = |hash: &str| Fingerprint {
-            sources: [("zoo".to_owned(), hash.to_owned())].into(),
-            dependencies: String::new(),
-            features: Vec::new(),
-            toolchain: String::new(),
-            opt_level: String::new(),
-        };
-        let merge =
-            |case, stored, hash| merge("zoo", &JOB, fresh(case, 5), stored, &environment("a"), Some(&taken(hash)));
+        let merge = |case, stored, hash| merge("zoo", &JOB, fresh(case, 5), stored, &origin("a", Some(taken(hash))));
         let (mut first, samples) = merge(0, None, "old");
         assert_eq!(first.fingerprint, Some(taken("old")));
         first.stale.push(Change::Sources);
         let (again, _) = merge(1, Some((first.clone(), samples.clone())), "old");
-        assert_eq!((again.fingerprint, again.stale), (Some(taken("old")), vec![]), "it is of what is built again");
+        assert_eq!((&again.fingerprint, &*again.stale), (&Some(taken("old")), &[][..]), "it is of what is built again");
         let (mixed, samples) = merge(1, Some((first, samples)), "new");
         assert_eq!((&mixed.fingerprint, &*mixed.stale), (&None, &[Change::Sources][..]));
-        let (mixed, _) = merge(0, Some((mixed, samples)), "new");
-        assert_eq!(mixed.fingerprint, None, "the other one might be older still");
+        assert!(mixed.mixture().is_some());
+        let (whole, _) = merge(0, Some((mixed, samples)), "new");
+        assert_eq!((&whole.fingerprint, whole.mixture()), (&Some(taken("new")), None), "every case is of it again");
+    }
+
+    #[test]
+    fn each_case_keeps_the_time_and_the_build_it_is_of() {
+        let (first, samples) = merge("zoo", &JOB, fresh(0, 5), None, &origin("a", None));
+        let mut later = origin("b", None);
+        later.environment.opt_level = "2".to_owned();
+        let (mixed, samples) = merge("zoo", &JOB, fresh(1, 5), Some((first, samples)), &later);
+        let origins: Vec<_> =
+            mixed.cases.iter().map(|case| mixed.origin_of(case).environment.opt_level.clone()).collect();
+        assert_eq!(
+            (&origins[..], mixed.environment.profiled_at.as_str()),
+            (&["3".to_owned(), "2".to_owned()][..], "b")
+        );
+        assert!(mixed.mixture().is_some() && mixed.models.is_empty());
+        let (third, _) = merge("zoo", &JOB, fresh(0, 5), Some((mixed, samples)), &later);
+        assert_eq!((third.mixture(), third.cases[0].origin.is_none()), (None, true));
     }
 
     #[test]
     fn a_case_that_the_job_no_longer_has_is_dropped() {
-        let (mut stored, mut samples) = merge("zoo", &JOB, fresh(1, 5), None, &environment("a"), None);
+        let (mut stored, mut samples) = merge("zoo", &JOB, fresh(1, 5), None, &origin("a", None));
         let mut old = Params::new();
         old.insert("n".to_owned(), 99.into());
         stored.cases[0].params = old.clone();
         for sample in &mut samples {
             sample.params = old.clone();
         }
-        let (profile, samples) = merge("zoo", &JOB, fresh(0, 5), Some((stored, samples)), &environment("b"), None);
+        let (profile, samples) = merge("zoo", &JOB, fresh(0, 5), Some((stored, samples)), &origin("b", None));
         assert_eq!((profile.cases.len(), samples.len()), (1, 2));
     }
 }

@@ -39,7 +39,7 @@ use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
 use crate::temporary::RunDirectory;
-use crate::{FAILED, Host, advisor, report};
+use crate::{FAILED, Host, advisor, origin, report};
 
 mod baselines;
 mod execution;
@@ -239,6 +239,7 @@ fn measure(
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
     let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), directory)?);
     let environment = environment::describe(host);
+    let origin = origin::of_run(host, &environment);
     warn_of_debug_build(&environment);
     let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
         supervisor.borrow_mut().run(plan, next, progress)
@@ -251,7 +252,7 @@ fn measure(
                 progress.rehearse(&plan, &size.name);
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
             };
-            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &environment);
+            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &origin);
             let mut program = Program { catalogue: shelf.catalogue(), rehearse: &mut rehearse, advise: &advise };
             program.run(runs, sizes, *all_chosen);
         }
@@ -261,7 +262,7 @@ fn measure(
             };
             samples.extend(runs.iter().map(measured));
         }
-        missed.extend(shelf.keep(&JobOutcome { selected, runs }, &environment));
+        missed.extend(shelf.keep(&JobOutcome { selected, runs }, &origin));
     });
     let compared = match baseline {
         None => None,
