@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::fixture::{Fixture, Unmade};
 use crate::measure::{Meter, markers};
 use crate::sampling::Samples;
 use crate::stage::recorder;
@@ -48,8 +49,21 @@ pub struct JobDescriptor {
     pub budgets: &'static [Budget],
     /// The platforms that the job is to run on, by their ids in the catalogue of platforms.
     pub targets: &'static [&'static str],
+    /// The attribute's own code around the function.
+    pub around: Around,
     /// How to execute the job.
     pub entry: Entry,
+}
+
+/// The attribute's own code around a job's execution: what comes of it is no part of the job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Around {
+    /// `fixture`, before the first execution.
+    pub fixture: bool,
+    /// `setup`, or `args` that call something, before each.
+    pub before: bool,
+    /// `verify` or `teardown`, after each.
+    pub after: bool,
 }
 
 /// What has a process of its own.
@@ -145,11 +159,16 @@ pub struct Execution {
     number: u64,
     levels: &'static [usize],
     meter: Meter,
+    fixture: Fixture,
 }
 
 impl Execution {
     pub(crate) fn new(number: u64, levels: &'static [usize], meter: Meter) -> Self {
-        Self { number, levels, meter }
+        Self { number, levels, meter, fixture: Fixture::default() }
+    }
+
+    pub(crate) fn fixture_mut(&mut self) -> &mut Fixture {
+        &mut self.fixture
     }
 
     pub(crate) fn meter(&mut self) -> &mut Meter {
@@ -170,6 +189,42 @@ impl Execution {
     #[must_use]
     pub fn level(&self, position: usize) -> usize {
         self.levels[position]
+    }
+
+    /// The values of `fixture`, for one execution. Where they are to be made, there is none: they are made and
+    /// kept.
+    ///
+    /// # Errors
+    ///
+    /// What to return at once: how making them has ended.
+    pub fn fixture<T: 'static>(&mut self, make: impl FnOnce() -> Result<T, Unmade>) -> Result<T, Outcome> {
+        if self.fixture.is_wanted() { Err(self.made(make())) } else { self.lent() }
+    }
+
+    /// The same of an async job.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub async fn awaited_fixture<T: 'static>(
+        &mut self,
+        make: impl Future<Output = Result<T, Unmade>>,
+    ) -> Result<T, Outcome> {
+        if self.fixture.is_wanted() { Err(self.made(make.await)) } else { self.lent() }
+    }
+
+    fn made<T: 'static>(&mut self, values: Result<T, Unmade>) -> Outcome {
+        self.keep(values.map_err(|unmade| Failure(unmade.into_reason()))?);
+        Ok(())
+    }
+
+    fn lent<T: 'static>(&mut self) -> Result<T, Outcome> {
+        self.fixture.lend().ok_or_else(|| Err(Failure("the fixture was not made".to_owned())))
+    }
+
+    /// Keeps the values of `fixture` for the next execution.
+    pub fn keep<T: 'static>(&mut self, values: T) {
+        self.fixture.keep(values);
     }
 
     /// Opens the measured window. The last thing it does is read the clock.
@@ -208,6 +263,7 @@ impl JobDescriptor {
         isolation: Isolation::Case,
         budgets: &[],
         targets: &[],
+        around: Around { fixture: false, before: false, after: false },
         entry: Entry::Sync(|_| Ok(())),
     };
 

@@ -37,6 +37,8 @@ pub mod environment;
 pub mod evidence;
 #[cfg(feature = "formats")]
 pub mod fingerprint;
+#[cfg(feature = "profiling")]
+mod fixture;
 #[cfg(feature = "formats")]
 pub mod history;
 #[cfg(feature = "profiling")]

@@ -21,6 +21,7 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 }
 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
+    runner.prepare().map_err(|failure| CaseFailure { phase: Phase::Fixture, reason: failure.0 })?;
     let warmup = u64::from(plan.warmup);
     let mut number = 0;
     let mut next = |runner: &mut CaseRunner| {

@@ -123,7 +123,10 @@ impl Callgrind {
 
 /// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution.
 pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> CasePlan {
-    CasePlan { warmup: plan.warmup.max(1), samples: Samples::Count(1), timeout: timeout(measured), ..*plan }
+    // How long a fixture takes to be made was not measured: no longer than was allowed.
+    let fixture = if plan.case.job.around.fixture { plan.timeout.saturating_mul(SLOWDOWN) } else { Duration::ZERO };
+    let timeout = timeout(measured).max(fixture);
+    CasePlan { warmup: plan.warmup.max(1), samples: Samples::Count(1), timeout, ..*plan }
 }
 
 /// From the longest execution, by the clock or, of several threads that Valgrind lets run one at a time,

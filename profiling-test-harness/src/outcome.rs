@@ -57,6 +57,8 @@ pub(crate) struct CaseFailure {
 pub(crate) enum Phase {
     /// Before the first execution.
     Startup,
+    /// While the values of the job's `fixture` were made.
+    Fixture,
     /// During the execution of this number, from 0, for the sample of that number; for none, a warm-up.
     Execution { number: u64, sample: Option<u64> },
     /// After the last execution.
@@ -69,6 +71,7 @@ impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::Startup => write!(f, "before the first execution"),
+            Self::Fixture => write!(f, "in the fixture"),
             Self::Execution { number, sample: None } => write!(f, "in execution {number} (a warm-up)"),
             Self::Execution { number, sample: Some(sample) } => write!(f, "in execution {number} (sample {sample})"),
             Self::Exit => write!(f, "after the last execution"),

@@ -14,7 +14,7 @@ mod row;
 use crate::rehearsal::Confinement;
 
 /// The version of this protocol, which a worker states in its first message.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
@@ -58,7 +58,12 @@ pub(crate) enum Message {
         protocol: u32,
         /// When, by [`clock::shared_ns`](profiling_core::measure::clock::shared_ns).
         at_ns: Option<u64>,
+        /// Whether [`Prepared`](Self::Prepared) comes before the first execution.
+        #[serde(default)]
+        fixture: bool,
     },
+    /// The job's fixture was made.
+    Prepared,
     /// An execution that doesn't count has ended.
     WarmedUp {
         /// Its wall-clock time.
@@ -147,7 +152,8 @@ mod tests {
     #[test]
     fn messages_survive_any_split() {
         let messages = [
-            Message::Ready { protocol: PROTOCOL, at_ns: Some(5) },
+            Message::Ready { protocol: PROTOCOL, at_ns: Some(5), fixture: true },
+            Message::Prepared,
             Message::WarmedUp { wall_ns: 7 },
             Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),
             Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },

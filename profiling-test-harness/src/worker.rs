@@ -56,14 +56,34 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     // Neither is dropped: the process ends with them, so that nobody has to wait for the runtime's threads
     // one by one, and a job that has closed our descriptors does not end it before it has said so.
     let mut sender = ManuallyDrop::new(Sender::new(channel));
-    let own = std::process::id();
     #[cfg(feature = "tracing")]
     profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
     let before = Before::now();
-    sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns() })?;
+    sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns(), fixture: case.job.around.fixture })?;
     sender.pipe().await_release()?;
+    if case.job.around.fixture {
+        match runner.prepare() {
+            Ok(()) => sender.send(&Message::Prepared)?,
+            Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
+        }
+    }
+    let executed = execute_all(assignment, &mut runner, &before, &mut sender);
+    if case.job.around.fixture {
+        runner.release();
+    }
+    executed
+}
+
+/// Executes a case as often as it was assigned, and tells of every execution.
+fn execute_all(
+    assignment: &Assignment,
+    runner: &mut CaseRunner,
+    before: &Before,
+    sender: &mut Sender<Lower>,
+) -> io::Result<()> {
+    let own = std::process::id();
     let mut turn = if assignment.by_turns { 0 } else { u64::MAX };
     for number in 0..u64::from(assignment.warmup) + u64::from(assignment.samples) {
         if number == u64::from(assignment.warmup) {
@@ -95,7 +115,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
-    sender.send(&Message::Done(runner.left_since(&before)))
+    sender.send(&Message::Done(runner.left_since(before)))
 }
 
 #[cfg(unix)]

@@ -68,6 +68,8 @@ pub(super) struct Conversation {
     receiver: Receiver,
     started: Started,
     startup: Option<Duration>,
+    /// The worker is ready, and makes the job's fixture.
+    preparing: bool,
     first_execution_ns: Option<u64>,
     /// Executions that have ended.
     ended: u64,
@@ -94,6 +96,7 @@ impl Conversation {
             receiver: Receiver::default(),
             started,
             startup: None,
+            preparing: false,
             first_execution_ns: None,
             ended: 0,
             samples: Vec::new(),
@@ -115,6 +118,7 @@ impl Conversation {
     fn phase(&self) -> Phase {
         match self.startup {
             None => Phase::Startup,
+            Some(_) if self.preparing => Phase::Fixture,
             Some(_) if self.ended < self.planned() => Phase::Execution {
                 number: self.round.first + self.ended,
                 sample: self.ended.checked_sub(self.round.warmup.into()).map(|sample| self.round.first_sample + sample),
@@ -178,7 +182,7 @@ impl Conversation {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<Option<Ending>> {
         let mut deadline = after(Instant::now(), self.patience());
-        while self.ended < executions {
+        while !self.has_ended(executions) {
             if self.done {
                 return Ok(Some(Ending::Said));
             }
@@ -196,7 +200,7 @@ impl Conversation {
                     progress(self.ended);
                     match (&self.failure, self.done) {
                         (Some(_), false) => return Ok(Some(Ending::Refused)),
-                        (None, _) if self.ended >= executions => return Ok(None),
+                        (None, _) if self.has_ended(executions) => return Ok(None),
                         (_, true) => return Ok(Some(Ending::Said)),
                         (None, false) => {}
                     }
@@ -213,9 +217,18 @@ impl Conversation {
         Ok(None)
     }
 
+    /// Whether so many executions have ended; none has before the worker is ready for the first.
+    fn has_ended(&self, executions: u64) -> bool {
+        self.ended >= executions && self.startup.is_some() && !self.preparing
+    }
+
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Ready { protocol: PROTOCOL, at_ns } => self.startup = Some(self.started.until(at_ns)),
+            Message::Ready { protocol: PROTOCOL, at_ns, fixture } => {
+                self.startup = Some(self.started.until(at_ns));
+                self.preparing = fixture;
+            }
+            Message::Prepared => self.preparing = false,
             Message::Ready { protocol, .. } => {
                 self.fail(format!("its worker speaks version {protocol} of the protocol, this harness {PROTOCOL}"));
             }
@@ -287,7 +300,9 @@ impl Conversation {
             // The pipe closes as the process ends; only a job that closes foreign descriptors lives on.
             return wait_at_most(child, EXIT);
         }
-        let deadline = Instant::now() + EXIT;
+        // What a fixture made may take its time to go.
+        let patience = if self.plan.case.job.around.fixture { EXIT.max(self.plan.timeout) } else { EXIT };
+        let deadline = after(Instant::now(), patience);
         let mut closed = false;
         while !closed && Instant::now() < deadline {
             match self.events.next(Instant::now() + PAUSE)? {
@@ -386,7 +401,7 @@ impl Conversation {
         match (ending, status) {
             (Ending::Refused, _) => None,
             (Ending::Said, Some(status)) if status.success() => None,
-            (Ending::Said, None) => Some(format!("its worker did not exit within {} s", EXIT.as_secs())),
+            (Ending::Said, None) => Some("its worker did not exit in time and was killed".to_owned()),
             (Ending::Garbled, _) => Some("its worker sent something that is no message".to_owned()),
             (Ending::Late, None) if self.startup.is_none() => {
                 Some("its worker was not ready in time and was killed".to_owned())

@@ -15,6 +15,7 @@ mod disk;
 mod embedding;
 mod failures;
 mod feature_off;
+mod fixtures;
 mod flags;
 mod growth;
 mod history;

@@ -119,6 +119,12 @@ impl Package {
         Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], "")
     }
 
+    /// Jobs whose inputs are made once per worker.
+    pub(crate) fn made() -> Self {
+        let source = include_str!("../fixtures/made.rs");
+        Self::shared("made", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("made"))], "")
+    }
+
     /// Jobs with budgets, and jobs that are measured for as long as it takes.
     pub(crate) fn limits() -> Self {
         let source = include_str!("../fixtures/limits.rs");
