@@ -7,6 +7,7 @@ use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
 
 use crate::capture::Capture;
+use crate::excerpt::excerpt;
 use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
 use crate::plan::CasePlan;
 use crate::sampler::Sampler;
@@ -21,13 +22,13 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 }
 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
-    runner.prepare().map_err(|failure| CaseFailure { phase: Phase::Fixture, reason: failure.0 })?;
+    runner.prepare().map_err(|failure| CaseFailure { phase: Phase::Fixture, reason: excerpt(failure.0) })?;
     let warmup = u64::from(plan.warmup);
     let mut number = 0;
     let mut next = |runner: &mut CaseRunner| {
         let phase = Phase::Execution { number, sample: number.checked_sub(warmup) };
         number += 1;
-        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 });
+        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: excerpt(failure.0) });
         progress(number);
         sample
     };

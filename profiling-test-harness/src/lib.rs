@@ -54,6 +54,7 @@ mod config;
 mod descendants;
 mod environment;
 mod events;
+mod excerpt;
 mod files;
 mod in_process;
 mod instructions;
@@ -145,7 +146,8 @@ pub struct Host {
 #[must_use]
 pub fn run(host: &Host) -> ExitCode {
     match worker::assignment() {
-        Some(assignment) => worker::run(&assignment),
+        Some(Ok(assignment)) => worker::run(&assignment),
+        Some(Err(unusable)) => worker::refuse(&unusable),
         None => session::run(host),
     }
 }

@@ -1,5 +1,7 @@
 //! The child process: executes one case and reports every execution to its supervisor.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
@@ -9,19 +11,39 @@ use profiling_core::measure::leftovers::Before;
 use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
+use thiserror::Error;
 
 use crate::channel::Lower;
 use crate::descendants;
+use crate::excerpt::excerpt;
 use crate::rehearsal;
-use crate::wire::{Assignment, Message, PROTOCOL, Sender, UNUSABLE, WORKER_ARGUMENT};
+use crate::wire::{Assignment, CANNOT_RUN, Message, PROTOCOL, Sender, UNUSABLE, WORKER_ARGUMENT};
 
-/// What this process is to do, if it was started as a worker.
-pub(crate) fn assignment() -> Option<Assignment> {
+/// What this process is to do, if it was started as a worker: which the first argument alone tells.
+pub(crate) fn assignment() -> Option<Result<Assignment, Unusable>> {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != WORKER_ARGUMENT {
-        return None;
-    }
-    serde_json::from_str(arguments.next()?.to_str()?).ok()
+    (arguments.next()? == WORKER_ARGUMENT).then(|| parse(arguments.next()))
+}
+
+/// Why an assignment is none.
+#[derive(Debug, Error)]
+pub(crate) enum Unusable {
+    #[error("`{WORKER_ARGUMENT}` is for the harness's own use, and its assignment is missing")]
+    Missing,
+    #[error("its assignment `{text}` can't be read: {reason}. Was it started by a harness of another version?")]
+    Unreadable { text: String, reason: serde_json::Error },
+}
+
+fn parse(argument: Option<OsString>) -> Result<Assignment, Unusable> {
+    let argument = argument.ok_or(Unusable::Missing)?;
+    let text = argument.to_string_lossy();
+    serde_json::from_str(&text).map_err(|reason| Unusable::Unreadable { text: excerpt(text.into_owned()), reason })
+}
+
+/// Says why this worker does nothing.
+pub(crate) fn refuse(reason: &impl Display) -> ExitCode {
+    complain!("{CANNOT_RUN}{reason}");
+    ExitCode::from(UNUSABLE)
 }
 
 /// Does it.
@@ -30,10 +52,7 @@ pub(crate) fn run(assignment: &Assignment) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The supervisor is gone, and so is everyone who could want the results.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => {
-            complain!("profiling: this worker can't run: {error}");
-            ExitCode::from(UNUSABLE)
-        }
+        Err(error) => refuse(&error),
     }
 }
 
@@ -66,7 +85,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     if case.job.around.fixture {
         match runner.prepare() {
             Ok(()) => sender.send(&Message::Prepared)?,
-            Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
+            Err(failure) => return sender.send(&Message::Failed { reason: excerpt(failure.0) }),
         }
     }
     let executed = execute_all(assignment, &mut runner, &before, &mut sender);
@@ -106,7 +125,7 @@ fn execute_all(
         let message = match ended {
             Ok(sample) if number < u64::from(assignment.warmup) => Message::WarmedUp { wall_ns: sample.wall_ns },
             Ok(sample) => Message::Measured(sample),
-            Err(failure) => return sender.send(&Message::Failed { reason: failure.0 }),
+            Err(failure) => return sender.send(&Message::Failed { reason: excerpt(failure.0) }),
         };
         sender.send(&message)?;
     }

@@ -21,7 +21,7 @@ use crate::plan::{CasePlan, Round};
 use crate::sampler::Sampler;
 use crate::signals;
 use crate::watch::{Tree, Watch};
-use crate::wire::{Message, PROTOCOL, Receiver, UNUSABLE};
+use crate::wire::{CANNOT_RUN, Garbled, Message, PROTOCOL, Receiver, UNUSABLE};
 
 /// How long a worker may take to get ready, where the job's own timeout is shorter.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ const EXIT: Duration = Duration::from_secs(5);
 /// How long a worker may take to look at what its executions have left behind, where the job's own
 /// timeout is shorter.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long after the deadline the rest of a message is still taken that was under way.
+const REST: Duration = Duration::from_secs(1);
 /// How long to wait for the pipe of an exiting worker to close before looking at the worker itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -53,7 +55,7 @@ pub(super) enum Ending {
     /// Nothing came until the deadline.
     Late,
     /// Something came that is no message.
-    Garbled,
+    Garbled(Garbled),
     /// A message showed that the case has failed, though the worker goes on.
     Refused,
 }
@@ -192,20 +194,27 @@ impl Conversation {
                 return Ok(Some(Ending::Refused));
             }
             match self.events.next(deadline.min(self.watch.next()))? {
-                Event::Bytes(Stream::Results, bytes) => {
-                    let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Some(Ending::Garbled)) };
-                    for message in messages {
-                        self.hear(message);
+                Event::Bytes(Stream::Results, bytes) => match self.receiver.feed(&bytes) {
+                    Err(garbled) => return Ok(Some(Ending::Garbled(garbled))),
+                    // A part of a message moves no deadline.
+                    Ok(messages) if messages.is_empty() => {
+                        if Instant::now() < after(deadline, REST) {
+                            continue;
+                        }
                     }
-                    progress(self.ended);
-                    match (&self.failure, self.done) {
-                        (Some(_), false) => return Ok(Some(Ending::Refused)),
-                        (None, _) if self.has_ended(executions) => return Ok(None),
-                        (_, true) => return Ok(Some(Ending::Said)),
-                        (None, false) => {}
+                    Ok(messages) => {
+                        for message in messages {
+                            self.hear(message);
+                        }
+                        progress(self.ended);
+                        match (&self.failure, self.done) {
+                            (Some(_), false) => return Ok(Some(Ending::Refused)),
+                            (None, _) if self.has_ended(executions) => return Ok(None),
+                            (_, true) => return Ok(Some(Ending::Said)),
+                            (None, false) => deadline = after(Instant::now(), self.patience()),
+                        }
                     }
-                    deadline = after(Instant::now(), self.patience());
-                }
+                },
                 Event::Closed(Stream::Results) => return Ok(Some(Ending::Silent)),
                 event => self.keep(event),
             }
@@ -293,7 +302,7 @@ impl Conversation {
     /// How the worker exited of itself; `None` where it has to be killed. Meanwhile keeps taking what
     /// it prints, so that it can't block on a full pipe.
     pub(super) fn await_exit(&mut self, child: &mut Child, ending: Ending) -> io::Result<Option<ExitStatus>> {
-        if matches!(ending, Ending::Late | Ending::Refused | Ending::Garbled) {
+        if matches!(ending, Ending::Late | Ending::Refused | Ending::Garbled(_)) {
             return child.try_wait();
         }
         if ending == Ending::Silent {
@@ -402,7 +411,7 @@ impl Conversation {
             (Ending::Refused, _) => None,
             (Ending::Said, Some(status)) if status.success() => None,
             (Ending::Said, None) => Some("its worker did not exit in time and was killed".to_owned()),
-            (Ending::Garbled, _) => Some("its worker sent something that is no message".to_owned()),
+            (Ending::Garbled(garbled), _) => Some(format!("its worker sent {garbled}")),
             (Ending::Late, None) if self.startup.is_none() => {
                 Some("its worker was not ready in time and was killed".to_owned())
             }
@@ -410,6 +419,16 @@ impl Conversation {
             (_, Some(status)) => Some(self.describe(status)),
             (Ending::Silent, None) => Some("its worker closed the pipe to the harness".to_owned()),
         }
+    }
+
+    /// What a worker has printed that can't begin.
+    fn cannot_run(&self, code: i32) -> String {
+        let printed = self.stderr.text();
+        let reason = printed.lines().rev().find_map(|line| line.strip_prefix(CANNOT_RUN));
+        reason.map_or_else(
+            || format!("exited with code {code}, as its worker does when it can't begin: what it printed says why"),
+            |reason| format!("its worker can't run: {reason}"),
+        )
     }
 
     fn describe(&self, status: ExitStatus) -> String {
@@ -422,6 +441,7 @@ impl Conversation {
                 "exited with code {code} before it was done, as its worker does when it can't reach the harness any \
                  more: does the job close file descriptors that it has not opened?"
             ),
+            (None, Some(code)) if code == i32::from(UNUSABLE) && self.startup.is_none() => self.cannot_run(code),
             (None, Some(code)) => format!("exited with code {code} before it was done"),
             (None, None) => format!("ended with {status}"),
         }

@@ -24,6 +24,7 @@ mod instructions;
 #[cfg(target_os = "linux")]
 mod interruption;
 mod measurements;
+mod messages;
 mod output;
 #[cfg(target_os = "linux")]
 mod processes;

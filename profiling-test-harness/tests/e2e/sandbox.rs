@@ -125,6 +125,12 @@ impl Package {
         Self::shared("made", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("made"))], "")
     }
 
+    /// Jobs that have much to say to the harness.
+    pub(crate) fn messages() -> Self {
+        let source = include_str!("../fixtures/messages.rs");
+        Self::shared("messages", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("messages"))], "")
+    }
+
     /// Jobs with budgets, and jobs that are measured for as long as it takes.
     pub(crate) fn limits() -> Self {
         let source = include_str!("../fixtures/limits.rs");
