@@ -153,6 +153,24 @@ impl fmt::Display for Failure {
     }
 }
 
+/// When an [`Observer`] is called, outside of the measured window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The inputs are built, and the job is called next.
+    Call,
+    /// The job has returned just now.
+    Return,
+}
+
+/// Whoever wants to look around, right before and right after each call of the job.
+pub(crate) struct Observer(pub(crate) Box<dyn FnMut(Moment)>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 /// One execution of a case, as the generated code sees it.
 #[derive(Debug)]
 pub struct Execution {
@@ -160,11 +178,12 @@ pub struct Execution {
     levels: &'static [usize],
     meter: Meter,
     fixture: Fixture,
+    observer: Option<Observer>,
 }
 
 impl Execution {
     pub(crate) fn new(number: u64, levels: &'static [usize], meter: Meter) -> Self {
-        Self { number, levels, meter, fixture: Fixture::default() }
+        Self { number, levels, meter, fixture: Fixture::default(), observer: None }
     }
 
     pub(crate) fn fixture_mut(&mut self) -> &mut Fixture {
@@ -173,6 +192,10 @@ impl Execution {
 
     pub(crate) fn meter(&mut self) -> &mut Meter {
         &mut self.meter
+    }
+
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 
     pub(crate) fn set_number(&mut self, number: u64) {
@@ -230,6 +253,9 @@ impl Execution {
     /// Opens the measured window. The last thing it does is read the clock.
     #[inline]
     pub fn start(&mut self) {
+        if let Some(Observer(observe)) = &mut self.observer {
+            observe(Moment::Call);
+        }
         recorder::open();
         markers::profiling_execution_begins(&mut self.meter);
     }
@@ -239,6 +265,9 @@ impl Execution {
     pub fn stop(&mut self) {
         markers::profiling_execution_ends(&mut self.meter);
         recorder::close();
+        if let Some(Observer(observe)) = &mut self.observer {
+            observe(Moment::Return);
+        }
     }
 }
 

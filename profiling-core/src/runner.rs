@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::breakdown::Breakdown;
-use crate::job::{Case, Entry, Execution, Failure, Outcome, Runtime};
+use crate::job::{Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
 use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
@@ -117,6 +117,11 @@ impl CaseRunner {
             (Entry::Sync(call), _) => call(execution),
         }));
         ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))
+    }
+
+    /// Calls `observer` right before and right after each call of the job, outside of the measured window.
+    pub fn observe(&mut self, observer: impl FnMut(Moment) + 'static) {
+        self.execution.observe(Observer(Box::new(observer)));
     }
 
     /// What there is now and was not before. Lets the job's runtime finish what it has begun.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::attribution::{MOST, WorkingDirectory, walk};
+use crate::attribution::{self, Traces, WorkingDirectory};
 use crate::temporary;
 
 /// Watches the working directory, and gives out temporary directories.
@@ -22,8 +22,24 @@ pub(crate) struct Files {
 impl Files {
     /// `ours`: what the harness itself writes to. `temporary`: where workers get temporary directories.
     pub(crate) fn watch(ours: &[PathBuf], temporary: &Path) -> io::Result<Self> {
+        let roots = temporary.ancestors().take(2).map(Path::to_owned);
+        let ours = ours.iter().cloned().chain(roots);
         let working_directory = WorkingDirectory::watch(std::env::current_dir()?, ours);
         Ok(Self { working_directory, temporary: temporary.to_owned(), unused: Vec::new() })
+    }
+
+    pub(crate) fn working_directory(&self) -> &WorkingDirectory {
+        &self.working_directory
+    }
+
+    /// A worker begins.
+    pub(crate) fn begin(&mut self) {
+        self.working_directory.begin();
+    }
+
+    /// Its executions are over, and it is about to end.
+    pub(crate) fn executed(&mut self) {
+        self.working_directory.executed();
     }
 
     /// An empty directory for the temporary files of one worker.
@@ -31,22 +47,20 @@ impl Files {
         self.unused.pop().map_or_else(|| temporary::subdirectory(&self.temporary), Ok)
     }
 
-    /// The files that a worker has left behind in its temporary directory, and those of the working
-    /// directory that are new or were written since it was last looked at.
-    pub(crate) fn left(&mut self, temporary: TempDir) -> Vec<String> {
+    /// What a worker that has ended may have left behind: in its temporary directory, and in the working directory.
+    pub(crate) fn left(&mut self, temporary: TempDir) -> Traces {
+        let directory = temporary.path().to_owned();
         let mut left = Vec::new();
         if self.is_as_new(&temporary) {
             self.unused.push(temporary);
         } else {
-            let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
-            if !complete {
-                left.truncate(MOST);
-            }
+            let (listing, _) = attribution::list(temporary.path(), &|_, _| false);
+            let remains = attribution::remains(listing.keys().map(PathBuf::as_path));
+            left.extend(remains.into_iter().map(|path| (path.to_owned(), listing[path].kind)));
             // What can't be removed is left to the system, as other temporary files are.
             let _ = temporary.close();
         }
-        left.extend(self.working_directory.changed());
-        left.iter().map(|path| path.display().to_string()).collect()
+        Traces { directory, temporary: left, changes: self.working_directory.changes() }
     }
 
     /// Whether another worker may have the directory: nothing is in it, and where processes that a worker
@@ -59,19 +73,10 @@ impl Files {
     }
 }
 
-/// How much the files below a directory hold together.
-pub(crate) fn bytes_in(directory: &Path) -> u64 {
-    let mut bytes = 0;
-    let complete = walk(directory, &|_| false, &mut |file| {
-        bytes += file.symlink_metadata().map_or(0, |metadata| metadata.len());
-    });
-    // What can't be counted any more is too much.
-    complete.map_or(u64::MAX, |()| bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::Kind;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -100,38 +105,45 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_new() -> io::Result<()> {
-        let root = TempDir::new()?;
-        let write = |path: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap_or(root.path()))?;
-            fs::write(path, "")
-        };
-        ["old", "deep/old"].iter().try_for_each(|path| write(path))?;
+    fn finds_what_is_left_in_a_temporary_directory() -> io::Result<()> {
         let run = TempDir::new()?;
         let mut files = Files::watch(&[], run.path())?;
-        files.working_directory = WorkingDirectory::watch(root.path().to_owned(), &[root.path().join("out")]);
+        let temporary = files.temporary_directory()?;
+        let path = temporary.path().to_owned();
+        fs::create_dir_all(path.join("empty/inner"))?;
+        fs::create_dir(path.join("full"))?;
+        fs::write(path.join("full/x"), "")?;
+        let left = files.left(temporary);
+        let expected = [("empty/inner", Kind::Directory), ("full/x", Kind::File)];
+        assert_eq!(left.temporary, expected.map(|(path, kind)| (PathBuf::from(path), kind)));
+        assert_eq!((left.directory, path.exists()), (path, false));
+        Ok(())
+    }
+
+    #[test]
+    fn finds_what_changes_in_the_working_directory_while_a_worker_executes() -> io::Result<()> {
+        let root = TempDir::new()?;
+        let run = TempDir::new_in(root.path())?;
+        let mut files = Files::watch(&[], run.path())?;
+        let ours = [run.path().to_owned(), root.path().join("out")];
+        files.working_directory = WorkingDirectory::watch(root.path().to_owned(), ours);
+        fs::write(root.path().join("before"), "")?;
+        files.begin();
         let temporary = files.temporary_directory()?;
         fs::write(temporary.path().join("t"), "")?;
-        let (kept, path) = (temporary.path().join("t").display().to_string(), temporary.path().to_owned());
-        ["new", "deep/new", "target/x", "deep/.git/x", "out/x", "deep/target/x"]
-            .iter()
-            .try_for_each(|path| write(path))?;
-        let mut left = files.left(temporary);
-        left.sort();
-        let mut expected: Vec<String> = ["deep/new", "deep/target/x", "new"]
-            .iter()
-            .map(|file| root.path().join(file).display().to_string())
-            .collect();
-        expected.push(kept);
-        expected.sort();
-        assert_eq!(left, expected);
-        assert!(!path.exists());
+        fs::create_dir(root.path().join("deep"))?;
+        for path in ["new", "deep/new", "out"] {
+            fs::write(root.path().join(path), "")?;
+        }
+        files.executed();
+        let left = files.left(temporary);
+        let present = left.changes.present();
+        assert!(present.contains(&*root.path().join("new")) && present.contains(&*root.path().join("deep")));
+        assert!(present.iter().all(|path| !path.ends_with("out") && !path.ends_with("before")), "{present:?}");
+        files.begin();
         let temporary = files.temporary_directory()?;
-        assert_eq!(files.left(temporary), Vec::<String>::new(), "each is told once");
-        fs::write(root.path().join("old"), "longer")?;
-        let temporary = files.temporary_directory()?;
-        assert_eq!(files.left(temporary), [root.path().join("old").display().to_string()], "it was written to");
+        files.executed();
+        assert!(files.left(temporary).is_empty(), "each is told once");
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use profiling_core::measure::clock;
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
+use crate::attribution::{Remnant, Traces, Views};
 use crate::cgroup::{Cgroup, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
@@ -33,6 +34,7 @@ use self::trial::Contestant;
 mod conversation;
 mod rehearse;
 pub(crate) mod trial;
+mod witness;
 
 /// What tells a process where to put temporary files.
 #[cfg(unix)]
@@ -54,6 +56,8 @@ pub(crate) struct Supervisor {
     extras: Extras,
     /// The worker that comes next, which gets ready and waits.
     spare: Option<Worker>,
+    /// Of the working directory, for witnesses.
+    views: Views,
 }
 
 /// What is done with each case besides measuring it, where the user wants that.
@@ -70,6 +74,10 @@ pub(crate) struct Extras {
 struct Followed {
     run: CaseRun,
     group: Option<Cgroup>,
+    /// What it may have left behind.
+    traces: Traces,
+    /// What a witness has found.
+    witnessed: Option<Vec<Remnant>>,
 }
 
 /// A worker that was started and may not have begun.
@@ -100,6 +108,8 @@ struct Launch {
     temporary_bytes: Option<u64>,
     /// What it has to do without.
     confinement: Option<Confinement>,
+    /// For a witness, the directory that is made for it.
+    witness: Option<PathBuf>,
 }
 
 impl Supervisor {
@@ -122,6 +132,7 @@ impl Supervisor {
             machine: Machine::default(),
             extras,
             spare: None,
+            views: Views::default(),
         })
     }
 
@@ -146,7 +157,7 @@ impl Supervisor {
     ) -> io::Result<CaseRun> {
         let begin = self.machine.begin();
         let mut whole: Option<CaseRun> = None;
-        let mut ended_before = 0;
+        let (mut ended_before, mut left) = (0, Vec::new());
         let mut sampler = plan.auto().filter(|_| plan.isolation == Isolation::Sample).map(Sampler::new);
         let (mut number, mut wanted) = (0, true);
         while let Some(round) = plan.round(number, wanted) {
@@ -154,12 +165,13 @@ impl Supervisor {
             let then = plan.round(number, wanted).map(|round| (plan.case, round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
-            let Followed { run, group } =
+            let Followed { run, group, traces, .. } =
                 self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
             if let (Some(groups), Some(group)) = (&mut self.groups, group) {
                 groups.give_back(group);
             }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
+            left.extend(witness::wanted(round, &run, traces));
             let so_far = match whole.take() {
                 Some(whole) => whole.and(run),
                 None => run,
@@ -179,6 +191,9 @@ impl Supervisor {
         }
         if let Ok(measured) = &mut whole.result {
             measured.circumstances.machine = self.machine.share_since(begin);
+            if !plan.again {
+                measured.circumstances.evidence.add(self.attribute(plan, &left));
+            }
         }
         if self.extras.valgrind.is_some()
             && !plan.again
@@ -234,6 +249,7 @@ impl Supervisor {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<Followed> {
         let Worker { mut child, channel, events, started, temporary, mut watch, .. } = worker;
+        self.files.begin();
         channel.release();
         watch.begin();
         let mut conversation = Conversation::new(*plan, round, events, started, watch);
@@ -241,6 +257,7 @@ impl Supervisor {
             Some(auto) if round.by_turns => conversation.follow_by_turns(&channel, auto, progress),
             _ => conversation.follow(progress),
         };
+        self.files.executed();
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
         {
@@ -253,10 +270,11 @@ impl Supervisor {
         let _ = child.wait();
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         let (tree, group) = conversation.watch.end(conversation.left.started_processes);
-        let files = self.files.left(temporary);
+        let traces = self.files.left(temporary);
         let (ending, status) = ending?;
         conversation.drain()?;
-        Ok(Followed { run: conversation.judge(ending, status, &files, &tree), group })
+        let witnessed = conversation.witnessed.take();
+        Ok(Followed { run: conversation.judge(ending, status, &tree), group, traces, witnessed })
     }
 
     /// The worker that is waiting to do this, or a new one.
@@ -289,11 +307,13 @@ impl Supervisor {
             temporary: self.files.temporary_directory()?,
             temporary_bytes: None,
             confinement: None,
+            witness: None,
         })
     }
 
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, group, temporary, temporary_bytes, confinement } = launch;
+        let Launch { mut command, case_index, capture, group, temporary, temporary_bytes, confinement, witness } =
+            launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
@@ -303,6 +323,7 @@ impl Supervisor {
             hardware: self.extras.valgrind.is_some(),
             by_turns: round.by_turns,
             confinement,
+            witness,
             supervisor: std::process::id(),
         };
         let (channel, worker_end) = Upper::open()?;

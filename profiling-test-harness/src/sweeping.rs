@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::attribution;
 use crate::cgroup;
 use crate::temporary::{self, Elsewhere};
 
@@ -19,6 +20,14 @@ fn remove(made: &Elsewhere) {
     match made {
         Elsewhere::Group(group) => cgroup::remove_with_processes(group),
         Elsewhere::File(file) => remove_file(file),
+        Elsewhere::Directory(directory) => remove_directory(directory),
+    }
+}
+
+fn remove_directory(directory: &Path) {
+    if directory.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        attribution::open_up(directory);
+        let _ = fs::remove_dir_all(directory);
     }
 }
 

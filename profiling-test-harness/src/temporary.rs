@@ -39,6 +39,8 @@ pub(crate) enum Elsewhere {
     Group(PathBuf),
     /// A file.
     File(PathBuf),
+    /// A directory with all that is in it.
+    Directory(PathBuf),
 }
 
 /// What is left of a run that was killed. Nobody else removes it meanwhile.
@@ -109,6 +111,7 @@ impl RunDirectory {
         let (kind, path) = match made {
             Elsewhere::Group(path) => (b'g', path),
             Elsewhere::File(path) => (b'f', path),
+            Elsewhere::Directory(path) => (b'd', path),
         };
         let mut line = vec![kind];
         line.extend_from_slice(path.as_os_str().as_encoded_bytes());
@@ -171,6 +174,7 @@ fn elsewhere(directory: &Path, token: &Token) -> Vec<Elsewhere> {
         match kind {
             b'g' if is_ours => Some(Elsewhere::Group(path)),
             b'f' if is_ours => Some(Elsewhere::File(path)),
+            b'd' if is_ours => Some(Elsewhere::Directory(path)),
             _ => None,
         }
     };

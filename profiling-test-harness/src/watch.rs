@@ -8,8 +8,8 @@ use profiling_core::measure::{descriptors, family, memory};
 use profiling_core::profile::{TreePeak, TreePeakMethod};
 use profiling_core::sample::Sample;
 
+use crate::attribution;
 use crate::cgroup::Cgroup;
-use crate::files;
 use crate::report::figures;
 
 /// How long after its last message a worker is looked at: shorter executions are left in peace.
@@ -80,7 +80,7 @@ impl Watch {
 
     fn look_at_files(&mut self) {
         if let Some((directory, most)) = &self.room {
-            let held = files::bytes_in(directory);
+            let held = attribution::bytes_in(directory);
             self.exceeded = self.exceeded.max(Some(held).filter(|held| held > most));
         }
     }

@@ -2,6 +2,7 @@
 //! samples, each of which is a [`row`] of figures.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use profiling_core::breakdown::Breakdown;
 use profiling_core::measure::leftovers::Leftovers;
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 mod row;
 
+use crate::attribution::Remnant;
 use crate::rehearsal::Confinement;
 
 /// The version of this protocol, which a worker states in its first message.
@@ -50,6 +52,9 @@ pub(crate) struct Assignment {
     /// What it has to do without.
     #[serde(default)]
     pub confinement: Option<Confinement>,
+    /// For a witness, the directory that is made for it.
+    #[serde(default)]
+    pub witness: Option<PathBuf>,
     /// The process to die with.
     pub supervisor: u32,
 }
@@ -80,6 +85,8 @@ pub(crate) enum Message {
     Measured(Sample),
     /// What was recorded inside of the measured executions, all of which have ended.
     Breakdown(Box<Breakdown>),
+    /// What a witness has found, all of whose executions have ended.
+    Witnessed(Vec<Remnant>),
     /// Executions have ended, or one has; the worker looks at what they have left behind.
     Waiting,
     /// The execution under way has failed; nothing follows.

@@ -13,6 +13,7 @@ use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
 use thiserror::Error;
 
+use crate::attribution::{Testifying, Testimony};
 use crate::channel::Lower;
 use crate::descendants;
 use crate::excerpt::excerpt;
@@ -48,7 +49,7 @@ pub(crate) fn refuse(reason: &impl Display) -> ExitCode {
 
 /// Does it.
 pub(crate) fn run(assignment: &Assignment) -> ExitCode {
-    match prepare(assignment).and_then(|(channel, case)| execute(assignment, case, channel)) {
+    match prepare(assignment).and_then(|(channel, case, witness)| execute(assignment, case, channel, witness)) {
         Ok(()) => ExitCode::SUCCESS,
         // The supervisor is gone, and so is everyone who could want the results.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
@@ -56,22 +57,23 @@ pub(crate) fn run(assignment: &Assignment) -> ExitCode {
     }
 }
 
-fn prepare(assignment: &Assignment) -> io::Result<(Lower, Case)> {
+fn prepare(assignment: &Assignment) -> io::Result<(Lower, Case, Option<Testifying>)> {
     let channel = Lower::take()?;
     platform::die_with(assignment.supervisor)?;
     descendants::adopt_orphans()?;
     assignment.confinement.as_ref().map_or(Ok(()), rehearsal::confine)?;
+    let witness = assignment.witness.as_deref().map(Testifying::prepare).transpose()?;
     let job = find(&assignment.job).ok_or_else(|| io::Error::other(format!("no job `{}`", assignment.job)))?;
     let case = job.cases().nth(assignment.case);
     let case = case.ok_or_else(|| io::Error::other(format!("`{}` has no case {}", job.name, assignment.case)))?;
-    Ok((channel, case))
+    Ok((channel, case, witness))
 }
 
 fn find(name: &str) -> Option<&'static JobDescriptor> {
     registry::registered().find(|job| job.name == name)
 }
 
-fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()> {
+fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<Testifying>) -> io::Result<()> {
     // Neither is dropped: the process ends with them, so that nobody has to wait for the runtime's threads
     // one by one, and a job that has closed our descriptors does not end it before it has said so.
     let mut sender = ManuallyDrop::new(Sender::new(channel));
@@ -80,6 +82,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
     let before = Before::now();
+    let witness = witness.map(Testifying::meet);
     sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns(), fixture: case.job.around.fixture })?;
     sender.pipe().await_release()?;
     if case.job.around.fixture {
@@ -88,7 +91,8 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower) -> io::Result<()
             Err(failure) => return sender.send(&Message::Failed { reason: excerpt(failure.0) }),
         }
     }
-    let executed = execute_all(assignment, &mut runner, &before, &mut sender);
+    let witness = witness.map(|witness| witness.begin(case.job, &mut runner));
+    let executed = execute_all(assignment, &mut runner, &before, &mut sender, witness);
     if case.job.around.fixture {
         runner.release();
     }
@@ -101,6 +105,7 @@ fn execute_all(
     runner: &mut CaseRunner,
     before: &Before,
     sender: &mut Sender<Lower>,
+    witness: Option<Testimony>,
 ) -> io::Result<()> {
     let own = std::process::id();
     let mut turn = if assignment.by_turns { 0 } else { u64::MAX };
@@ -116,7 +121,9 @@ fn execute_all(
             turn = rest;
         }
         let mut unsent = Ok(());
+        witness.iter().for_each(Testimony::before);
         let ended = runner.execute_noting(&mut || unsent = sender.send(&Message::Waiting));
+        witness.iter().for_each(Testimony::after);
         unsent?;
         if std::process::id() != own {
             // The job forked, and this is the child: it must not speak for its parent.
@@ -134,6 +141,9 @@ fn execute_all(
         sender.send(&Message::Breakdown(Box::new(breakdown)))?;
     }
     sender.send(&Message::Waiting)?;
+    if let Some(witness) = witness {
+        sender.send(&Message::Witnessed(witness.end()))?;
+    }
     sender.send(&Message::Done(runner.left_since(before)))
 }
 

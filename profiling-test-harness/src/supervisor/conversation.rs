@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use profiling_core::breakdown::Breakdown;
-use profiling_core::evidence::{self, Evidence, Leftover};
+use profiling_core::evidence::Evidence;
 use profiling_core::job::Isolation;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::nanoseconds;
@@ -13,6 +13,7 @@ use profiling_core::profile::{Circumstances, ColdStart};
 use profiling_core::sample::Sample;
 use profiling_core::sampling::{Auto, Sampling};
 
+use crate::attribution::Remnant;
 use crate::capture::Capture;
 use crate::channel::Upper;
 use crate::events::{Event, Events, Stream};
@@ -81,6 +82,8 @@ pub(super) struct Conversation {
     /// The worker is looking at what was left behind.
     waiting: bool,
     pub left: Leftovers,
+    /// What a witness has found.
+    pub(super) witnessed: Option<Vec<Remnant>>,
     breakdown: Breakdown,
     pub failure: Option<CaseFailure>,
     done: bool,
@@ -105,6 +108,7 @@ impl Conversation {
             sampling: None,
             waiting: false,
             left: Leftovers::default(),
+            witnessed: None,
             breakdown: Breakdown::default(),
             failure: None,
             done: false,
@@ -252,6 +256,7 @@ impl Conversation {
                 self.end_execution(sample.wall_ns);
                 self.samples.push(sample);
             }
+            Message::Witnessed(remnants) => self.witnessed = Some(remnants),
             Message::Waiting => self.waiting = true,
             Message::Breakdown(breakdown) => self.breakdown = *breakdown,
             Message::Failed { reason } => {
@@ -351,13 +356,7 @@ impl Conversation {
         }
     }
 
-    pub(super) fn judge(
-        mut self,
-        ending: Ending,
-        status: Option<ExitStatus>,
-        files: &[String],
-        tree: &Tree,
-    ) -> CaseRun {
+    pub(super) fn judge(mut self, ending: Ending, status: Option<ExitStatus>, tree: &Tree) -> CaseRun {
         self.note_unsaid(ending, status);
         let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
         let result = match self.failure.take() {
@@ -366,12 +365,12 @@ impl Conversation {
                 Err(CaseFailure { reason, ..failure })
             }
             Some(failure) => Err(failure),
-            None => Ok(self.measured(files, tree)),
+            None => Ok(self.measured(tree)),
         };
         CaseRun { result, stdout, stderr }
     }
 
-    fn measured(self, files: &[String], tree: &Tree) -> Measured {
+    fn measured(self, tree: &Tree) -> Measured {
         let cold_start = self
             .startup
             .zip(self.first_execution_ns)
@@ -383,8 +382,7 @@ impl Conversation {
         }
         // Where every sample has a process of its own, nothing grows from one to the next.
         let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
-        let mut evidence = Evidence::of(grown, self.planned(), &self.left);
-        evidence.extend(evidence::named(files, |path| Leftover::File { path }.seen()));
+        let evidence = Evidence::of(grown, self.planned(), &self.left);
         let circumstances = Circumstances {
             cold_starts,
             evidence,

@@ -50,7 +50,7 @@ impl Supervisor {
                 ..launch
             };
             let worker = self.start_as(plan.case, round, launch)?;
-            let Followed { run, group } = self.follow(worker, &plan, round, None, &mut |_| ())?;
+            let Followed { run, group, .. } = self.follow(worker, &plan, round, None, &mut |_| ())?;
             whole.out_of_memory_kills += group.map_or(0, |group| group.out_of_memory_kills());
             match run.result {
                 Ok(measured) => whole.samples.extend(measured.samples),
