@@ -51,7 +51,9 @@ pub(crate) struct Testifying {
 
 /// A witness that executes its case.
 pub(crate) struct Testimony {
-    view: Rc<platform::View>,
+    view: platform::View,
+    working_directory: PathBuf,
+    hidden: Vec<PathBuf>,
     readings: Rc<RefCell<Option<Readings>>>,
 }
 
@@ -80,11 +82,13 @@ impl Testifying {
     pub(crate) fn begin(self, job: &'static JobDescriptor, runner: &mut CaseRunner) -> Testimony {
         let Self { plan, view, working_directory, helpers } = self;
         let temporary = Place::new(Root::TemporaryDirectory, std::env::temp_dir(), |_, _| false);
+        let WitnessPlan { hidden, left_out, .. } = plan;
         let layer = view.layer().map(|layer| {
-            let left_out = move |path: &Path, metadata: &fs::Metadata| {
-                platform::View::is_removal(metadata) || plan.left_out.covers(&working_directory.join(path))
+            let working_directory = working_directory.clone();
+            let is_left_out = move |path: &Path, metadata: &fs::Metadata| {
+                platform::View::is_removal(metadata) || left_out.covers(&working_directory.join(path))
             };
-            Place::new(Root::WorkingDirectory, layer, left_out)
+            Place::new(Root::WorkingDirectory, layer, is_left_out)
         });
         let Around { fixture, before, after } = job.around;
         let surroundings = Surroundings { fixture, before, after };
@@ -106,7 +110,7 @@ impl Testifying {
                 Moment::Return => readings.end_of(Part::Call),
             }
         });
-        Testimony { view: Rc::new(view), readings }
+        Testimony { view, working_directory, hidden, readings }
     }
 }
 
@@ -129,7 +133,13 @@ impl Testimony {
 
     /// What is left in the end.
     pub(crate) fn end(self) -> Vec<Remnant> {
-        let is_as_before = |root, path: &Path| root == Root::WorkingDirectory && self.view.is_as_before(path);
+        // What was hidden lies below all the same, and has to be made anew to be seen.
+        let is_hidden = |path: &Path| {
+            let path = self.working_directory.join(path);
+            self.hidden.iter().any(|hidden| path.starts_with(hidden))
+        };
+        let is_as_before =
+            |root, path: &Path| root == Root::WorkingDirectory && !is_hidden(path) && self.view.is_as_before(path);
         self.readings.take().map(|readings| readings.remnants(&is_as_before)).unwrap_or_default()
     }
 }

@@ -1,5 +1,6 @@
 //! `show`: the stored profiles for a reader.
 
+use profiling_core::evidence::Subject;
 use profiling_core::profile::Profile;
 
 use crate::report::{stages, table};
@@ -42,6 +43,9 @@ fn describe(profile: &Profile) -> String {
     for (what, is_so, why) in evidence.into_iter().filter(|(_, is_so, _)| *is_so) {
         debug_assert!(is_so);
         lines.push(format!("{what}: {}", if why.is_empty() { "as declared".to_owned() } else { why.join("; ") }));
+    }
+    for (subject, what) in [(Subject::State, "stateful"), (Subject::Connections, "persistent connections")] {
+        lines.extend(profile.doubts(subject).into_iter().map(|doubt| format!("perhaps {what}: {doubt}")));
     }
     if !profile.targets.is_empty() {
         lines.push(format!("targets: {}", profile.targets.join(", ")));

@@ -15,6 +15,8 @@ mod disk;
 mod embedding;
 mod failures;
 mod feature_off;
+#[cfg(target_os = "linux")]
+mod files;
 mod fixtures;
 mod flags;
 mod growth;
