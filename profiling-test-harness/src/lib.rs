@@ -44,6 +44,7 @@ mod advisor;
 mod attribution;
 mod auto;
 mod baseline;
+mod binary;
 mod budgets;
 mod capture;
 mod cgroup;

@@ -63,6 +63,8 @@ pub(crate) enum Phase {
     Execution { number: u64, sample: Option<u64> },
     /// After the last execution.
     Exit,
+    /// Before the first execution, of a binary that was replaced while the run goes on: it isn't the job's fault.
+    Replaced,
     /// All went well, but other programs disturbed the measurement.
     Noise,
 }
@@ -70,7 +72,7 @@ pub(crate) enum Phase {
 impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            Self::Startup => write!(f, "before the first execution"),
+            Self::Startup | Self::Replaced => write!(f, "before the first execution"),
             Self::Fixture => write!(f, "in the fixture"),
             Self::Execution { number, sample: None } => write!(f, "in execution {number} (a warm-up)"),
             Self::Execution { number, sample: Some(sample) } => write!(f, "in execution {number} (sample {sample})"),

@@ -104,7 +104,7 @@ impl Shelf {
         let mut missed = Vec::new();
         let kept = match Fresh::of(outcome) {
             Some(fresh) => self.save(outcome, fresh, origin, &mut missed),
-            None if outcome.only_noise() => Ok(()),
+            None if outcome.only_others() => Ok(()),
             None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
         };
         self.note(kept);

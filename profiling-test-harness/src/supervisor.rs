@@ -1,7 +1,7 @@
 //! Runs cases in worker processes: starts them, lets them begin, and leaves none behind.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
 use crate::attribution::{Remnant, Traces, Views};
+use crate::binary::{HeldBinary, Program};
 use crate::cgroup::{Cgroup, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
@@ -46,7 +47,7 @@ const TEMPORARY_DIRECTORY: [&str; 2] = ["TMP", "TEMP"];
 /// Starts workers from the main thread, so that they die with this process and not with a thread.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    executable: PathBuf,
+    binary: Rc<HeldBinary>,
     capture: bool,
     files: Files,
     directory: Rc<RunDirectory>,
@@ -100,6 +101,8 @@ struct Launch {
     command: Command,
     /// The case's number in that binary.
     case_index: usize,
+    /// What it is to run.
+    program: Program,
     capture: bool,
     /// What it is to run in.
     group: Option<Cgroup>,
@@ -114,17 +117,18 @@ struct Launch {
 
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
-    /// itself writes. `directory`: of this run.
+    /// itself writes. `binary`: of this process. `directory`: of this run.
     pub(crate) fn new(
         capture: bool,
         extras: Extras,
         ours: &[PathBuf],
+        binary: &Rc<HeldBinary>,
         directory: &Rc<RunDirectory>,
     ) -> io::Result<Self> {
         sweeping::sweep();
         descendants::adopt_orphans()?;
         Ok(Self {
-            executable: std::env::current_exe()?,
+            binary: Rc::clone(binary),
             capture,
             files: Files::watch(ours, directory.path())?,
             directory: Rc::clone(directory),
@@ -136,9 +140,9 @@ impl Supervisor {
         })
     }
 
-    /// This binary.
-    pub(crate) fn executable(&self) -> &Path {
-        &self.executable
+    /// The binary of this process.
+    pub(crate) fn binary(&self) -> &Rc<HeldBinary> {
+        &self.binary
     }
 
     /// The directory of this run.
@@ -199,7 +203,8 @@ impl Supervisor {
             && !plan.again
             && let Ok(measured) = &mut whole.result
         {
-            let contestant = Contestant { executable: &self.executable.clone(), case_index: plan.case.index };
+            let program = self.binary.for_wrapper(&self.directory)?;
+            let contestant = Contestant { executable: &program.path, case_index: plan.case.index };
             match self.count(&instructions::plan(plan, measured), contestant)? {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
@@ -226,7 +231,8 @@ impl Supervisor {
         let callgrind = Callgrind::new(self.directory.subdirectory()?);
         let round = plan.first_round();
         let command = callgrind.command(contestant.executable);
-        let launch = Launch { capture: true, ..self.plain(command, contestant.case_index)? };
+        let program = Program::at(contestant.executable)?;
+        let launch = Launch { capture: true, ..self.plain(command, program, contestant.case_index)? };
         let worker = self.start_as(plan.case, round, launch)?;
         let process = worker.child.id();
         let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?.run;
@@ -293,15 +299,17 @@ impl Supervisor {
         if group.is_none() {
             self.groups = None;
         }
-        let launch = Launch { group, ..self.plain(Command::new(&self.executable), case.index)? };
+        let (command, program) = self.binary.command(&self.directory)?;
+        let launch = Launch { group, ..self.plain(command, program, case.index)? };
         self.start_as(case, round, launch)
     }
 
     /// A launch without a group or limits.
-    fn plain(&mut self, command: Command, case_index: usize) -> io::Result<Launch> {
+    fn plain(&mut self, command: Command, program: Program, case_index: usize) -> io::Result<Launch> {
         Ok(Launch {
             command,
             case_index,
+            program,
             capture: self.capture,
             group: None,
             temporary: self.files.temporary_directory()?,
@@ -312,8 +320,17 @@ impl Supervisor {
     }
 
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, group, temporary, temporary_bytes, confinement, witness } =
-            launch;
+        let Launch {
+            mut command,
+            case_index,
+            program,
+            capture,
+            group,
+            temporary,
+            temporary_bytes,
+            confinement,
+            witness,
+        } = launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
@@ -334,7 +351,7 @@ impl Supervisor {
             .stdin(worker_end)
             .stdout(output())
             .stderr(output());
-        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
+        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns(), program };
         let mut child = match &group {
             Some(group) => group.spawn(&mut command)?,
             None => command.spawn()?,

@@ -13,10 +13,11 @@ use thiserror::Error;
 mod row;
 
 use crate::attribution::Remnant;
+use crate::binary::Identity;
 use crate::rehearsal::Confinement;
 
 /// The version of this protocol, which a worker states in its first message.
-pub(crate) const PROTOCOL: u32 = 4;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
@@ -72,6 +73,8 @@ pub(crate) enum Message {
         /// Whether [`Prepared`](Self::Prepared) comes before the first execution.
         #[serde(default)]
         fixture: bool,
+        /// Which binary the worker is; `None` where nobody tells.
+        binary: Option<Identity>,
     },
     /// The job's fixture was made.
     Prepared,
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn messages_survive_any_split() {
         let messages = [
-            Message::Ready { protocol: PROTOCOL, at_ns: Some(5), fixture: true },
+            Message::Ready { protocol: PROTOCOL, at_ns: Some(5), fixture: true, binary: Identity::of_this_process() },
             Message::Prepared,
             Message::WarmedUp { wall_ns: 7 },
             Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),

@@ -14,6 +14,7 @@ use profiling_core::runner::CaseRunner;
 use thiserror::Error;
 
 use crate::attribution::{Testifying, Testimony};
+use crate::binary::Identity;
 use crate::channel::Lower;
 use crate::descendants;
 use crate::excerpt::excerpt;
@@ -81,9 +82,11 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
     profiling_core::tracing::install();
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
+    let binary = Identity::of_this_process();
     let before = Before::now();
     let witness = witness.map(Testifying::meet);
-    sender.send(&Message::Ready { protocol: PROTOCOL, at_ns: clock::shared_ns(), fixture: case.job.around.fixture })?;
+    let (protocol, at_ns, fixture) = (PROTOCOL, clock::shared_ns(), case.job.around.fixture);
+    sender.send(&Message::Ready { protocol, at_ns, fixture, binary })?;
     sender.pipe().await_release()?;
     if case.job.around.fixture {
         match runner.prepare() {

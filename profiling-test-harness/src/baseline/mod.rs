@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 use twox_hash::XxHash64;
 
+use crate::binary::HeldBinary;
 use crate::session::params;
 use crate::wire::PROTOCOL;
 
@@ -312,14 +313,14 @@ impl Baselines {
         &self,
         name: &Name,
         store: &Store,
+        binary: &HeldBinary,
         measured: &[&str],
         registered: &[&'static JobDescriptor],
         environment: &Environment,
     ) -> Result<Saved, BaselineError> {
         let new = self.begin()?;
         let harness = new.path().join(HARNESS);
-        let executable = std::env::current_exe().map_err(io_error("find", Path::new(HARNESS)))?;
-        fs::copy(&executable, &harness).map_err(io_error("copy", &executable))?;
+        binary.copy_to(&harness).map_err(io_error("copy", binary.path()))?;
         let mut files = vec![KeptFile::of(new.path(), HARNESS)?];
         let before = self.same_binary(name, &files[0]);
         let inner = Store::new(new.path(), &self.package);
@@ -367,7 +368,8 @@ impl Baselines {
     fn begin(&self) -> Result<TempDir, BaselineError> {
         fs::create_dir_all(&self.directory).map_err(io_error("create", &self.directory))?;
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let name = entry.file_name();
+            if [".new-", ".old-"].iter().any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes())) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }

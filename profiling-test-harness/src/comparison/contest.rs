@@ -167,7 +167,7 @@ impl Contest {
         // What hangs now, and did not before, would hang for all of the job's timeout.
         self.plan.timeout = self.plan.timeout.min(time.max(self.typical.saturating_mul(20)).max(LEAST_PATIENCE));
         while self.is_open() && self.trials < pairs && self.spent < time {
-            let held = self.hold(supervisor, binaries);
+            let held = self.hold(supervisor, binaries, time);
             if let Err(failure) = held {
                 self.close();
                 return Err(failed_in_comparison(failure));
@@ -176,23 +176,18 @@ impl Contest {
         Ok(())
     }
 
-    fn hold(&mut self, supervisor: &mut Supervisor, binaries: &Binaries) -> Result<(), CaseFailure> {
+    fn hold(&mut self, supervisor: &mut Supervisor, binaries: &Binaries, time: Duration) -> Result<(), CaseFailure> {
         // Who comes later gets other memory, which is much the same in every trial.
         let mut roles = pairing::ROLES;
         fastrand::shuffle(&mut roles);
-        let versions = roles.map(|role| match role {
-            pairing::NEW => (&binaries.new, self.plan.case.index),
-            _ => (&binaries.old, self.old_index),
-        });
-        let executables = versions.map(|(binary, _)| binaries.copy_of(binary));
-        let contestants: Vec<Contestant<'_>> = executables
-            .iter()
-            .zip(versions)
-            .map(|(executable, (_, case_index))| Contestant { executable, case_index })
-            .collect();
-        // To copy is no part of it, however large the binaries are.
         let begin = Instant::now();
+        let binaries = binaries.for_trial(time).map_err(|error| not_started(&error))?;
+        let contestants = roles.map(|role| Contestant {
+            executable: &binaries[role],
+            case_index: if role == pairing::NEW { self.plan.case.index } else { self.old_index },
+        });
         let held = supervisor.trial(&self.plan, self.turns, &contestants, &mut |order| fastrand::shuffle(order));
+        // With what it takes to copy the binaries.
         self.spent += begin.elapsed();
         match held.map_err(|error| not_started(&error))? {
             Ok(samples) => {

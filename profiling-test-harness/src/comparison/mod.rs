@@ -184,12 +184,13 @@ impl Comparer<'_> {
     ) -> Option<ComparedMetric> {
         let new = report.result.as_ref().ok()?.instructions?;
         let case_index = self.baseline.case_index(report.case.job.name, &params(report.case))?;
+        let current = supervisor.binary().for_wrapper(supervisor.directory()).ok()?.path;
         let mut again = |executable: &Path, case_index| {
             let counted = supervisor.instructions(plan, samples, Contestant { executable, case_index });
             counted.ok().flatten()
         };
         let old = (old, again(&self.baseline.harness(), case_index));
-        let new = (new, again(&std::env::current_exe().unwrap_or_default(), report.case.index));
+        let new = (new, again(&current, report.case.index));
         self.compare_instructions(old, new)
     }
 
@@ -217,7 +218,7 @@ impl Comparer<'_> {
         progress: &mut dyn FnMut(&CasePlan, usize),
     ) {
         let plan = Plan::default();
-        let binaries = Binaries::new(&self.baseline.harness(), supervisor.executable(), supervisor.directory());
+        let binaries = Binaries::new(&self.baseline.harness(), supervisor.binary(), supervisor.directory());
         let (mut before, mut look) = (None, Some(plan.first()));
         while let Some(now) = look {
             for (contest, _) in contests.iter_mut().filter(|(contest, _)| contest.is_open()) {

@@ -5,6 +5,7 @@ use std::io;
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Grade, Params};
 
+use crate::binary::Replaced;
 use crate::budgets;
 use crate::capture::Capture;
 use crate::cli::Arguments;
@@ -23,10 +24,10 @@ pub(crate) struct JobOutcome<'a> {
 }
 
 impl JobOutcome<'_> {
-    /// Whether noise is all that is wrong.
-    pub(crate) fn only_noise(&self) -> bool {
+    /// Whether all that is wrong is nothing of the job's: noise, or another build of the binary.
+    pub(crate) fn only_others(&self) -> bool {
         let mut failures = self.runs.iter().filter_map(|(report, _)| report.result.as_ref().err());
-        failures.all(|failure| failure.phase == Phase::Noise)
+        failures.all(|failure| matches!(failure.phase, Phase::Noise | Phase::Replaced))
     }
 }
 
@@ -75,7 +76,8 @@ pub(super) fn execute(
 }
 
 fn not_run(error: &io::Error) -> CaseRun {
-    let failure = CaseFailure { phase: Phase::Startup, reason: format!("can't run its worker process: {error}") };
+    let phase = if Replaced::is(error) { Phase::Replaced } else { Phase::Startup };
+    let failure = CaseFailure { phase, reason: format!("can't run its worker process: {error}") };
     CaseRun { result: Err(failure), stdout: Capture::default(), stderr: Capture::default() }
 }
 

@@ -21,6 +21,7 @@ use thiserror::Error;
 pub(crate) use self::execution::{JobOutcome, params};
 use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
+use crate::binary::HeldBinary;
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
@@ -135,8 +136,8 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let catalogue = platforms::load(arguments.platforms(manifest_dir).as_deref())?;
     targets::check(&jobs, &catalogue)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
-    let directory = Rc::new(RunDirectory::make()?);
-    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue, &directory)?;
+    let own = Own { binary: Rc::new(HeldBinary::of_this_process()?), directory: Rc::new(RunDirectory::make()?) };
+    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue, &own.directory)?;
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
@@ -145,7 +146,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     }
     let mut shelf = Shelf::open(host, arguments, &jobs, catalogue)?;
     let extras = Extras { valgrind, rehearsals };
-    let run = measure(host, arguments, extras, &directory, &jobs, &chosen, &mut shelf)?;
+    let run = measure(host, arguments, extras, &own, &jobs, &chosen, &mut shelf)?;
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
@@ -158,7 +159,7 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
         say!("{}\n", advice(&shelf, &chosen, tables, arguments.advising())?);
     }
     if let Some(name) = &arguments.save_baseline {
-        baselines::save(host, &shelf, name, &run, &jobs)?;
+        baselines::save(host, &shelf, name, &run, &jobs, &own.binary)?;
     }
     if passed && !arguments.quiet {
         announce_profiles(host, &shelf);
@@ -196,6 +197,13 @@ fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), S
     Ok(())
 }
 
+/// What a run has to itself.
+#[derive(Debug)]
+struct Own {
+    binary: Rc<HeldBinary>,
+    directory: Rc<RunDirectory>,
+}
+
 /// What came of a run.
 #[derive(Debug)]
 struct Run {
@@ -229,7 +237,7 @@ fn measure(
     host: &Host,
     arguments: &Arguments,
     extras: Extras,
-    directory: &Rc<RunDirectory>,
+    own: &Own,
     jobs: &[&'static JobDescriptor],
     chosen: &Chosen,
     shelf: &mut Shelf,
@@ -237,7 +245,8 @@ fn measure(
     let kept = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
-    let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), directory)?);
+    let supervisor =
+        RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), &own.binary, &own.directory)?);
     let environment = environment::describe(host);
     let origin = origin::of_run(host, &environment);
     warn_of_debug_build(&environment);

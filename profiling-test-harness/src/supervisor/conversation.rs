@@ -14,6 +14,7 @@ use profiling_core::sample::Sample;
 use profiling_core::sampling::{Auto, Sampling};
 
 use crate::attribution::Remnant;
+use crate::binary::{Identity, Program};
 use crate::capture::Capture;
 use crate::channel::Upper;
 use crate::events::{Event, Events, Stream};
@@ -39,11 +40,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the failure of an execution that took too long begins with.
 pub(super) const TIMED_OUT: &str = "timed out";
 
-/// When a worker was started, by its supervisor's clock and by one that the worker can read.
-#[derive(Debug, Clone, Copy)]
+/// When a worker was started, by its supervisor's clock and by one that the worker can read, and what it is to run.
+#[derive(Debug, Clone)]
 pub(super) struct Started {
     pub at: Instant,
     pub shared_ns: Option<u64>,
+    pub program: Program,
 }
 
 /// How a worker's messages came to an end.
@@ -237,8 +239,8 @@ impl Conversation {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Ready { protocol: PROTOCOL, at_ns, fixture } => {
-                self.startup = Some(self.started.until(at_ns));
+            Message::Ready { protocol: PROTOCOL, at_ns, fixture, binary } => {
+                self.begin(at_ns, binary);
                 self.preparing = fixture;
             }
             Message::Prepared => self.preparing = false,
@@ -271,6 +273,14 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// The worker is ready, if it is the right one.
+    fn begin(&mut self, at_ns: Option<u64>, binary: Option<Identity>) {
+        if let Some(reason) = self.started.program.refuses(binary) {
+            self.failure.get_or_insert(CaseFailure { phase: Phase::Replaced, reason });
+        }
+        self.startup = Some(self.started.until(at_ns));
     }
 
     fn end_execution(&mut self, wall_ns: u64) {
@@ -449,7 +459,7 @@ impl Conversation {
 impl Started {
     /// How long after the start something happened in the worker; until now where the two have no clock
     /// in common.
-    fn until(self, shared_ns: Option<u64>) -> Duration {
+    fn until(&self, shared_ns: Option<u64>) -> Duration {
         match shared_ns.zip(self.shared_ns) {
             Some((then, started)) => Duration::from_nanos(then.saturating_sub(started)),
             None => self.at.elapsed(),

@@ -42,7 +42,8 @@ impl Supervisor {
         let plan = CasePlan { timeout, cold_samples: 0, ..*plan };
         let mut whole = Rehearsed::default();
         for round in plan.rounds() {
-            let launch = self.plain(rehearsals.command(&self.executable), plan.case.index)?;
+            let program = self.binary.for_wrapper(&self.directory)?;
+            let launch = self.plain(rehearsals.command(&program.path), program, plan.case.index)?;
             let launch = Launch {
                 group: Some(rehearsals.group(&size.limits).map_err(io::Error::other)?),
                 confinement: Some(rehearsals.confinement(&size.limits, launch.temporary.path())),

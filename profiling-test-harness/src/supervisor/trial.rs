@@ -12,6 +12,7 @@ use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 
 use super::{Conversation, Launch, Supervisor};
+use crate::binary::Program;
 use crate::channel::Upper;
 use crate::descendants;
 use crate::outcome::CaseFailure;
@@ -86,7 +87,8 @@ impl Supervisor {
 
     fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
         let round = Round { samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
-        let launch = self.plain(Command::new(contestant.executable), contestant.case_index)?;
+        let program = Program::at(contestant.executable)?;
+        let launch = self.plain(Command::new(contestant.executable), program, contestant.case_index)?;
         let launch = Launch { capture: true, ..launch };
         let super::Worker { child, channel, events, started, temporary, watch, .. } =
             self.start_as(plan.case, round, launch)?;

@@ -106,16 +106,17 @@ impl Supervisor {
         base: &Path,
         way: Option<&'static [&'static str]>,
     ) -> Result<Vec<Remnant>, Silence> {
+        let program = self.binary.for_wrapper(&self.directory)?;
         let command = match way {
             Some(way) => {
                 let mut command = Command::new("unshare");
-                command.args(way).arg("--").arg(&self.executable);
+                command.args(way).arg("--").arg(&program.path);
                 command
             }
-            None => Command::new(&self.executable),
+            None => Command::new(&program.path),
         };
         let plan = CasePlan { samples: Samples::Count(round.samples), cold_samples: 0, ..*plan };
-        let launch = self.plain(command, plan.case.index)?;
+        let launch = self.plain(command, program, plan.case.index)?;
         let launch = Launch { capture: true, witness: Some(base.to_owned()), ..launch };
         let worker = self.start_as(plan.case, round, launch)?;
         let Followed { run, witnessed, .. } = self.follow(worker, &plan, round, None, &mut |_| ())?;

@@ -31,6 +31,8 @@ mod output;
 #[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
+mod rebuilds;
+#[cfg(target_os = "linux")]
 mod rehearsal;
 mod runners;
 mod sampling;

@@ -183,6 +183,20 @@ impl Package {
         Self::shared("compared", &files, &["before", "after"].map(binary).concat())
     }
 
+    /// A test binary, and the one that a build puts in its place.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn rebuilt() -> Self {
+        let binary =
+            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
+        let files = [
+            ("src/lib.rs", ""),
+            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
+            ("tests/old.rs", include_str!("../fixtures/rebuilt/old.rs")),
+            ("tests/new.rs", include_str!("../fixtures/rebuilt/new.rs")),
+        ];
+        Self::shared("rebuilt", &files, &["old", "new"].map(binary).concat())
+    }
+
     /// A package that is kept and shared between tests, none of which changes it. All have the same dependencies,
     /// so that these are built once.
     fn shared(name: &'static str, files: &[(&str, &str)], more: &str) -> Self {
