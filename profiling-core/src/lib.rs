@@ -33,7 +33,7 @@ pub mod budget;
 pub mod embed;
 #[cfg(feature = "formats")]
 pub mod environment;
-#[cfg(feature = "profiling")]
+#[cfg(feature = "formats")]
 pub mod evidence;
 #[cfg(feature = "formats")]
 pub mod fingerprint;
