@@ -55,6 +55,8 @@ pub(crate) struct Arguments {
     pub history_file: Option<PathBuf>,
     /// Write the models as Rust source here.
     pub emit_models: Option<PathBuf>,
+    /// Let advice and models be of a build without optimisation.
+    pub unoptimised: bool,
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: Option<bool>,
@@ -242,6 +244,7 @@ fn comparing(command: Command) -> Command {
 fn own(command: Command) -> Command {
     let instructions = "Count the instructions of one more execution per case, under Valgrind";
     let rehearse = format!("Run each case once more within limits, and compare: {GRAMMAR}; can be given several times");
+    let unoptimised = "Let --advise and --emit-models take the profiles of a build without optimisation";
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
         .next_help_heading("Profiling")
@@ -304,6 +307,7 @@ fn own(command: Command) -> Command {
             option("platforms", "FILE", "Prices and limits of your own, over the built-in ones")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(option("unoptimised", "", unoptimised).action(ArgAction::SetTrue))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
@@ -522,6 +526,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         emit_models: given.path("emit-models"),
         advise: given.value("advise", tables)?.flatten(),
         platforms: given.path("platforms"),
+        unoptimised: given.flag("unoptimised").unwrap_or(false),
         in_process: given.flag("in-process").unwrap_or(false),
         instructions: given.flag("instructions"),
         rehearse: match matches.get_many("rehearse") {

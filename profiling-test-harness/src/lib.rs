@@ -66,6 +66,7 @@ mod plan;
 mod platforms;
 mod rehearsal;
 mod report;
+mod roster;
 mod sampler;
 mod selection;
 mod session;

@@ -1,20 +1,20 @@
 //! What this run's figures are true of: the harness, its executable, and what it was built from.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use profiling_core::origin::{HarnessTarget, Origin};
 use profiling_core::profile::Environment;
 
 use crate::Host;
+use crate::binary::Identity;
 
 /// What a run of `host` measures, in `environment`.
-pub(crate) fn of_run(host: &Host, environment: &Environment) -> Origin {
+pub(crate) fn of_run(host: &Host, environment: Environment) -> Origin {
     Origin {
-        environment: environment.clone(),
+        environment,
         fingerprint: host.fingerprint.and_then(|json| serde_json::from_str(json).ok()),
         harness: Some(harness(host)),
-        executable: std::env::current_exe().ok().and_then(|path| executable(&path)),
+        executable: Identity::of_this_process().and_then(|binary| binary.build()),
     }
 }
 
@@ -22,13 +22,6 @@ pub(crate) fn of_run(host: &Host, environment: &Environment) -> Origin {
 pub(crate) fn harness(host: &Host) -> HarnessTarget {
     let name = host.module.split("::").next().unwrap_or(host.module).to_owned();
     HarnessTarget { name, file: within(Path::new(host.manifest_dir), Path::new(host.file)) }
-}
-
-/// The length of an executable and the time it was made.
-fn executable(path: &Path) -> Option<String> {
-    let metadata = path.metadata().ok()?;
-    let made = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(format!("{}-{}", metadata.len(), made.as_nanos()))
 }
 
 /// A source file relative to its package, with `/`. The compiler names it relative to where cargo has started it,
@@ -76,12 +69,12 @@ mod tests {
     fn another_build_is_another_executable() -> std::io::Result<()> {
         let home = tempfile::tempdir()?;
         let path = home.path().join("harness");
+        let build = |path: &Path| Identity::at(path).ok().and_then(|binary| binary.build());
         std::fs::write(&path, "old")?;
-        let old = executable(&path);
-        assert_eq!(old, executable(&path));
+        let old = build(&path);
+        assert_eq!(old, build(&path));
         std::fs::write(&path, "newer")?;
-        assert!(old.is_some() && executable(&path) != old);
-        assert_eq!(executable(&home.path().join("absent")), None);
+        assert!(old.is_some() && build(&path) != old);
         Ok(())
     }
 }

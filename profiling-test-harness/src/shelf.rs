@@ -10,23 +10,26 @@ use profiling_core::job::JobDescriptor;
 use profiling_core::origin::Origin;
 use profiling_core::profile::{CaseProfile, Params, Profile, SCHEMA, SampleRecord, Source};
 use profiling_core::statistics::{Model, models};
-use profiling_core::store::{LockedStore, RegisteredJob, Store, StoreError, StoredJob};
-use profiling_core::tangle::JobProfile;
+use profiling_core::store::{BuildKind, LockedStore, Store, StoreError, StoredJob};
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
+use profiling_core::tangle::{BlueprintProfiles, JobProfile};
 
-use crate::Host;
 use crate::advisor::Jobs;
 use crate::cli::Arguments;
+use crate::roster::Roster;
 use crate::session::{JobOutcome, params};
 use crate::targets::{self, Missed};
+use crate::{Host, environment, origin};
 
 /// The locked store, and what is known of the blueprint that the profiles are for.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     store: LockedStore,
     package: &'static str,
-    /// Every job of the binary.
-    known: Vec<KnownJob<'static>>,
+    /// What this run measures.
+    origin: Origin,
+    /// Every job of the package.
+    roster: Roster,
     /// The jobs of the package's `blueprint.json`.
     document: Vec<DocumentJob>,
     catalogue: Catalogue,
@@ -37,6 +40,8 @@ pub(crate) struct Shelf {
     also_in: Vec<PathBuf>,
     /// The models of the jobs that were kept so far.
     models: Vec<(&'static str, Vec<Model>)>,
+    /// What is said of the jobs whose cases are of several builds or machines.
+    mixed: Vec<String>,
     /// The first thing that went wrong; what comes after it is still tried.
     error: Option<StoreError>,
 }
@@ -55,17 +60,22 @@ impl Shelf {
         let also_in = cross_build_directory(store.root());
         let store =
             store.lock(|| complain!("Blocking waiting for another run that measures on this target directory"))?;
+        let origin = origin::of_run(host, environment::describe(host));
+        let store = store.locked_of_build(BuildKind::of(&origin.environment));
+        let (roster, error) = Roster::with(&store, manifest_dir, &origin::harness(host), jobs);
         Ok(Self {
             store,
             package: host.package,
-            known: jobs.iter().map(|job| (job.name, job.id)).collect(),
+            origin,
+            roster,
             document: read_document(&manifest_dir.join("blueprint.json")),
             catalogue,
             advising: arguments.advising(),
             history,
             also_in: also_in.into_iter().collect(),
             models: Vec::new(),
-            error: None,
+            mixed: Vec::new(),
+            error,
         })
     }
 
@@ -73,8 +83,14 @@ impl Shelf {
         &self.store
     }
 
-    pub(crate) fn directory(&self) -> PathBuf {
-        self.store.directory()
+    /// The package's profiles that advice is made from.
+    pub(crate) fn optimised(&self) -> Store {
+        self.store.of_build(BuildKind::Optimised)
+    }
+
+    /// What this run measures.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The models of every job that was kept, in the order of the run.
@@ -86,8 +102,13 @@ impl Shelf {
         &self.catalogue
     }
 
-    pub(crate) fn jobs(&self) -> Jobs<'_> {
-        Jobs { known: &self.known, document: &self.document }
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// These jobs, with those of the document.
+    pub(crate) fn jobs<'a>(&'a self, known: &'a [KnownJob<'a>]) -> Jobs<'a> {
+        Jobs { known, document: &self.document }
     }
 
     /// The places that a run writes to.
@@ -100,31 +121,36 @@ impl Shelf {
 
     /// Stores what came of a job; nothing of one that was only too noisy. One that failed loses the profile of an
     /// earlier, better day at once, in every file. Returns the targets that the job misses.
-    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>, origin: &Origin) -> Vec<Missed> {
+    pub(crate) fn keep(&mut self, outcome: &JobOutcome<'_>) -> Vec<Missed> {
         let mut missed = Vec::new();
         let kept = match Fresh::of(outcome) {
-            Some(fresh) => self.save(outcome, fresh, origin, &mut missed),
+            Some(fresh) => self.save(outcome, fresh, &mut missed),
             None if outcome.only_others() => Ok(()),
-            None => self.store.remove(outcome.selected.job.name).and_then(|()| self.write_blueprint_profiles()),
+            None => self.store.remove(outcome.selected.job.name).and_then(|()| match self.store.build() {
+                BuildKind::Optimised => self.write_blueprint_profiles(),
+                BuildKind::Unoptimised => Ok(()),
+            }),
         };
         self.note(kept);
         missed
     }
 
-    /// Drops the profiles of jobs that this binary doesn't have any more.
+    /// Drops the profiles of jobs that no harness has any more.
     pub(crate) fn drop_unregistered(&mut self) {
-        let dropped = self.store.retain(self.known.iter().map(|&(name, _)| name));
+        let dropped = self.roster.drop_unregistered(&self.store);
         self.note(dropped);
     }
 
     /// Writes what is written once per run, and says what went wrong in the whole of it.
     pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
-        let dropped = self.store.remove_replaced(&self.known);
+        let dropped = self.roster.drop_replaced(&self.store);
         self.note(dropped);
         let written = self.write_blueprint_profiles();
         self.note(written);
-        let registered = self.known.iter().map(|&(name, id)| RegisteredJob { name: name.to_owned(), id });
-        let written = self.store.register(&registered.collect::<Vec<_>>());
+        for line in &self.mixed {
+            complain!("warning: {line}");
+        }
+        let written = self.roster.write(&self.store);
         self.note(written);
         self.error.take().map_or(Ok(()), Err)
     }
@@ -136,38 +162,47 @@ impl Shelf {
     }
 
     fn write_blueprint_profiles(&self) -> Result<(), StoreError> {
-        self.store.write_blueprint_profiles(&self.known, &self.document, &self.also_in).map(|_| ())
+        let (known, document, also_in) = (self.roster.known(), &self.document, &self.also_in);
+        if self.store.build() == BuildKind::Optimised {
+            return self.store.write_blueprint_profiles(&known, document, also_in).map(|_| ());
+        }
+        // It is of optimised profiles alone. This run may know of a job that the file lacks; one of another package
+        // stays.
+        let written = BlueprintProfiles::load_from_file(self.store.blueprint_profiles_path());
+        if written.is_ok_and(|written| written.blueprint_name != self.package) {
+            return Ok(());
+        }
+        let optimised = self.store.locked_of_build(BuildKind::Optimised);
+        optimised.write_blueprint_profiles(&known, document, also_in).map(|_| ())
     }
 
-    fn save(
-        &mut self,
-        outcome: &JobOutcome<'_>,
-        fresh: Fresh,
-        origin: &Origin,
-        missed: &mut Vec<Missed>,
-    ) -> Result<(), StoreError> {
+    fn save(&mut self, outcome: &JobOutcome<'_>, fresh: Fresh, missed: &mut Vec<Missed>) -> Result<(), StoreError> {
         let job = outcome.selected.job;
-        let entry = |case| HistoryEntry::of(job.name, case, &origin.environment);
+        let entry = |case| HistoryEntry::of(job.name, case, &self.origin.environment);
         let entries: Vec<HistoryEntry> = fresh.cases.iter().map(entry).collect();
-        let (profile, samples) = self.advised(job, fresh, origin)?;
+        let (profile, samples) = self.advised(job, fresh)?;
         missed.extend(profile.advice.iter().flat_map(|advice| targets::missed(job, advice)));
         self.store.save(&profile, &samples)?;
+        let mixture = profile.mixture();
+        self.mixed.extend(mixture.map(|mixture| {
+            format!("{}: {mixture}: nothing relies on it until all of them are measured again: --exact {0}", job.name)
+        }));
         self.models.push((job.name, profile.models));
         self.store.append_history(&self.history, &entries)
     }
 
     /// What would be stored as advice for a job now; `None` where there is nothing to store.
-    pub(crate) fn advice(&self, outcome: &JobOutcome<'_>, origin: &Origin) -> Option<Advice> {
+    pub(crate) fn advice(&self, outcome: &JobOutcome<'_>) -> Option<Advice> {
         // What is wrong with the store is said when it is written to.
-        self.advised(outcome.selected.job, Fresh::of(outcome)?, origin).ok()?.0.advice
+        self.advised(outcome.selected.job, Fresh::of(outcome)?).ok()?.0.advice
     }
 
     /// The profile of a job with its advice, and its samples.
-    fn advised(&self, job: &'static JobDescriptor, fresh: Fresh, origin: &Origin) -> Result<StoredJob, StoreError> {
+    fn advised(&self, job: &'static JobDescriptor, fresh: Fresh) -> Result<StoredJob, StoreError> {
         // A run of some cases replaces these and leaves the others.
         let partial = fresh.cases.len() < job.cases.len();
         let stored = if partial { self.store.load(job.name)? } else { None };
-        let (mut profile, samples) = merge(self.package, job, fresh, stored, origin);
+        let (mut profile, samples) = merge(self.package, job, fresh, stored, &self.origin);
         profile.advice = Some(advise(&profile, &samples, &self.catalogue, &self.advising));
         Ok((profile, samples))
     }

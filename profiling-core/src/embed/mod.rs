@@ -57,7 +57,7 @@ use serde_json::Value;
 use crate::fingerprint::{Change, Fingerprint};
 use crate::profile::Profile;
 use crate::store::target::TARGET_DIR_VARIABLES;
-use crate::store::{OUT_VARIABLE, Store, StoreError, atomic};
+use crate::store::{BuildKind, OUT_VARIABLE, Store, StoreError, atomic};
 use crate::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 use crate::tangle::{BlueprintProfiles, json};
 
@@ -283,6 +283,9 @@ impl Embed {
         }
         let store = Store::locate(&self.manifest_dir, &self.package, self.out.as_deref())?;
         if !store.exists() {
+            if store.of_build(BuildKind::Unoptimised).exists() {
+                self.warn(vec!["profiles of builds without optimisation are not embedded".to_owned()]);
+            }
             self.watch_for_store(&store.profiling_directory());
             return Ok(None);
         }

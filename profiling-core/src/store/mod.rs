@@ -6,6 +6,7 @@
 //! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
 //! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
 //! | `<target>/profiling/.history/<package>.jsonl` | what each run has measured: one [`HistoryEntry`](crate::history::HistoryEntry) a line |
+//! | `<target>/profiling/.unoptimised/<package>/…` | profiles and samples of builds without optimisation |
 //! | `<target>/profiling/.jobs/<package>.json` | its jobs, profiled or not: [`RegisteredJob`]s |
 //! | `<target>/profiling/.lock` | held by whoever measures or writes |
 //!
@@ -22,19 +23,22 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 #[cfg(feature = "build")]
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use thiserror::Error;
 
+use crate::environment::Environment;
 use crate::profile::{Profile, SCHEMA, SampleRecord};
 use crate::tangle::blueprint::{DocumentJob, KnownJob};
-use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
+use crate::tangle::{BlueprintProfiles, HIGHEST_ID};
 
 pub(crate) mod atomic;
+mod error;
 mod history;
 mod lines;
+mod manifest;
 mod names;
 mod roster;
 pub(crate) mod target;
@@ -42,88 +46,20 @@ pub(crate) mod target;
 pub(crate) mod tests;
 
 pub use atomic::write as replace_file;
+pub use error::StoreError;
+use error::io_error;
 pub use history::History;
-pub use roster::RegisteredJob;
+pub use manifest::Manifest;
+pub use roster::{RegisteredJob, registered_with};
 
 /// The environment variable that names a directory in place of cargo's target directory.
 pub const OUT_VARIABLE: &str = "PROFILING_OUT";
 
+/// Where profiles of builds without optimisation are kept apart.
+const UNOPTIMISED: &str = ".unoptimised";
 const BLUEPRINT_PROFILES: &str = "blueprint-profiles.json";
 const PROFILE_SUFFIX: &str = ".json";
 const SAMPLES_SUFFIX: &str = ".samples.jsonl";
-
-/// Why profiles could not be read or written. The message names the file, the reason and the way out.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The operating system refused.
-    #[error("can't {action} `{}`: {reason}{}", path.display(), way_out(reason))]
-    Io {
-        /// What was to be done, such as `write`.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system said.
-        reason: io::Error,
-    },
-    /// A file of the store does not hold what it should.
-    #[error(
-        "`{}` is damaged: {reason}. Delete it and run `cargo test --features profiling` again",
-        path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        reason: String,
-    },
-    /// A file of the store was written by another release.
-    #[error(
-        "`{}` has the schema `{found}`, and this release reads `{SCHEMA}`. \
-         Delete it and run `cargo test --features profiling` again",
-        path.display()
-    )]
-    UnknownSchema {
-        /// The file.
-        path: PathBuf,
-        /// The schema that it names.
-        found: String,
-    },
-    /// The profiles can't be given to Tangle's manager.
-    #[error("can't write `{}`: {reason}", path.display())]
-    BlueprintProfiles {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: ProfilingError,
-    },
-    /// Cargo's target directory could not be found.
-    #[error(
-        "can't tell the target directory of `{}`: {reason}. Name a directory with `--out DIR` or {OUT_VARIABLE}",
-        manifest_dir.display()
-    )]
-    NoTargetDirectory {
-        /// The package.
-        manifest_dir: PathBuf,
-        /// What cargo said.
-        reason: String,
-    },
-}
-
-fn way_out(reason: &io::Error) -> &'static str {
-    match reason.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            ". Free some space, or name another directory with `--out DIR` or PROFILING_OUT"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ". Name a directory that can be written with `--out DIR` or PROFILING_OUT"
-        }
-        _ => "",
-    }
-}
-
-fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
-    move |reason| StoreError::Io { action, path: path.to_owned(), reason }
-}
 
 /// A job's profile with the samples that it summarises.
 pub type StoredJob = (Profile, Vec<SampleRecord>);
@@ -133,12 +69,42 @@ pub type StoredJob = (Profile, Vec<SampleRecord>);
 pub struct Store {
     root: PathBuf,
     package: String,
+    build: BuildKind,
+}
+
+/// Which profiles of a package a [`Store`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildKind {
+    /// Those of optimised builds, which say something about production.
+    Optimised,
+    /// The others: nothing is embedded, advised or compared of them, unless they are asked for by name.
+    Unoptimised,
+}
+
+impl BuildKind {
+    /// The kind of the build that figures of `environment` come from.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        if environment.is_optimised() { Self::Optimised } else { Self::Unoptimised }
+    }
 }
 
 impl Store {
     /// The store of `package` in cargo's target directory, or in the directory that replaces it.
     pub fn new(target_dir: impl Into<PathBuf>, package: &str) -> Self {
-        Self { root: target_dir.into(), package: package.to_owned() }
+        Self { root: target_dir.into(), package: package.to_owned(), build: BuildKind::Optimised }
+    }
+
+    /// The package's profiles of builds of another kind.
+    #[must_use]
+    pub fn of_build(&self, build: BuildKind) -> Self {
+        Self { build, ..self.clone() }
+    }
+
+    /// Of what builds these profiles are.
+    #[must_use]
+    pub fn build(&self) -> BuildKind {
+        self.build
     }
 
     /// The store of the package at `manifest_dir`: in `out`, which is relative to `manifest_dir`, or else
@@ -165,7 +131,12 @@ impl Store {
     /// The package's directory. It may not exist yet.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.profiling_directory().join(names::file_stem(&self.package))
+        let directory = self.profiling_directory();
+        let directory = match self.build {
+            BuildKind::Optimised => directory,
+            BuildKind::Unoptimised => directory.join(UNOPTIMISED),
+        };
+        directory.join(names::file_stem(&self.package))
     }
 
     /// The directory of all packages.
@@ -292,7 +263,7 @@ pub struct LockedStore {
     store: Store,
     /// What is in the files that were read or written under this lock.
     profiles: RefCell<HashMap<PathBuf, Profile>>,
-    _lock: File,
+    held: Arc<File>,
 }
 
 impl Deref for LockedStore {
@@ -305,7 +276,13 @@ impl Deref for LockedStore {
 
 impl LockedStore {
     fn new(store: &Store, lock: File) -> Self {
-        Self { store: store.clone(), profiles: RefCell::default(), _lock: lock }
+        Self { store: store.clone(), profiles: RefCell::default(), held: Arc::new(lock) }
+    }
+
+    /// The package's profiles of builds of another kind, under the same lock.
+    #[must_use]
+    pub fn locked_of_build(&self, build: BuildKind) -> Self {
+        Self { store: self.store.of_build(build), profiles: RefCell::default(), held: Arc::clone(&self.held) }
     }
 
     /// Writes a job's profile and samples, both or neither.

@@ -60,6 +60,11 @@ pub(crate) enum BaselineError {
     Taken(Name),
     #[error("`{}` is no archive of a baseline: {reason}. Nothing was imported", .path.display())]
     Archive { path: PathBuf, reason: String },
+    #[error(
+        "the baseline `{0}` is of an optimised build, and this one is not: keep this one under another name, or add \
+         --release"
+    )]
+    Optimised(Name),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -274,6 +279,12 @@ impl Baselines {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Refuses to put figures of a build without optimisation in the place of optimised ones.
+    pub(crate) fn refuse_to_replace(&self, name: &Name, environment: &Environment) -> Result<(), BaselineError> {
+        let kept = self.describe(name).is_ok_and(|kept| kept.environment.is_optimised());
+        if kept && !environment.is_optimised() { Err(BaselineError::Optimised(name.clone())) } else { Ok(()) }
     }
 
     /// What a baseline says of itself, whole or not.

@@ -15,7 +15,7 @@ use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
 use profiling_core::sample::Sample;
 use profiling_core::statistics::{Model, rust_source};
-use profiling_core::store::{History, Store, StoreError, replace_file};
+use profiling_core::store::{BuildKind, History, Store, StoreError, replace_file};
 use thiserror::Error;
 
 pub(crate) use self::execution::{JobOutcome, params};
@@ -26,7 +26,6 @@ use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
 use crate::comparison::{Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
-use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
 use crate::outcome::Measured;
@@ -40,7 +39,7 @@ use crate::shelf::{Shelf, history_path};
 use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
 use crate::temporary::RunDirectory;
-use crate::{FAILED, Host, advisor, origin, report};
+use crate::{FAILED, Host, advisor, report};
 
 mod baselines;
 mod execution;
@@ -153,10 +152,18 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let passed = conclude(&chosen, &run, shelf.models(), arguments, begin.elapsed());
     shelf.finish()?;
     if let Some(path) = &arguments.emit_models {
-        emit_models(host, &shelf, path)?;
+        if shelf.store().build() == BuildKind::Optimised || arguments.unoptimised {
+            emit_models(host, &shelf, path)?;
+        } else {
+            complain!(
+                "note: --emit-models has left {} as it is: this build is not optimised. Add --release, or --unoptimised \
+                 to write its models all the same",
+                path.display()
+            );
+        }
     }
     if let Some(tables) = arguments.advise {
-        say!("{}\n", advice(&shelf, &chosen, tables, arguments.advising())?);
+        say!("{}\n", advice(&shelf, &chosen, tables, arguments)?);
     }
     if let Some(name) = &arguments.save_baseline {
         baselines::save(host, &shelf, name, &run, &jobs, &own.binary)?;
@@ -168,14 +175,22 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
 }
 
 /// What follows from the profiles of the chosen jobs; for a run of all jobs, for the blueprint, too.
-fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, advising: Options) -> Result<String, StoreError> {
+fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, arguments: &Arguments) -> Result<String, StoreError> {
+    let (advising, unoptimised) = (arguments.advising(), arguments.unoptimised);
     let sizes = tables == Tables::Sizes;
     let options = Options { sizes: if sizes { SizesListed::All } else { SizesListed::Few }, ..advising };
-    let wanted = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
-    let (jobs, catalogue) = (shelf.jobs(), shelf.catalogue());
-    let advised = advisor::on_jobs(shelf.store(), jobs, wanted, catalogue, &options)?;
-    let whole = advised.len() == jobs.known.len();
-    let blueprint = if whole { advisor::on_blueprint(shelf.store(), jobs, &advised)? } else { None };
+    let is_chosen = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
+    let (known, catalogue) = (shelf.roster().known(), shelf.catalogue());
+    let jobs = shelf.jobs(&known);
+    let store = if unoptimised { shelf.store().clone() } else { shelf.optimised() };
+    if shelf.store().build() != store.build() {
+        say!("What follows is of optimised profiles of earlier runs; --unoptimised takes those of this one.");
+    }
+    let wanted = |job: &str| is_chosen(job) || shelf.roster().is_of_others(job);
+    let mut advised = advisor::on_jobs(&store, jobs, wanted, catalogue, &options)?;
+    let whole = advised.len() == known.len();
+    let blueprint = if whole { advisor::on_blueprint(&store, jobs, &advised)? } else { None };
+    advised.retain(|job| is_chosen(&job.job));
     platforms::warn_of_old_prices(catalogue);
     Ok(report::advice::render(&advised, blueprint.as_ref(), sizes))
 }
@@ -247,9 +262,11 @@ fn measure(
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
     let supervisor =
         RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), &own.binary, &own.directory)?);
-    let environment = environment::describe(host);
-    let origin = origin::of_run(host, &environment);
+    let environment = shelf.origin().environment.clone();
     warn_of_debug_build(&environment);
+    if let Some(name) = &arguments.save_baseline {
+        kept.refuse_to_replace(name, &environment)?;
+    }
     let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
         supervisor.borrow_mut().run(plan, next, progress)
     };
@@ -261,7 +278,7 @@ fn measure(
                 progress.rehearse(&plan, &size.name);
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
             };
-            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &origin);
+            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs });
             let mut program = Program { catalogue: shelf.catalogue(), rehearse: &mut rehearse, advise: &advise };
             program.run(runs, sizes, *all_chosen);
         }
@@ -271,7 +288,7 @@ fn measure(
             };
             samples.extend(runs.iter().map(measured));
         }
-        missed.extend(shelf.keep(&JobOutcome { selected, runs }, &origin));
+        missed.extend(shelf.keep(&JobOutcome { selected, runs }));
     });
     let compared = match baseline {
         None => None,
@@ -351,7 +368,7 @@ fn warn_of_debug_build(environment: &Environment) {
     if !environment.is_optimised() {
         complain!(
             "warning: this build is not optimised (opt-level {}, debug assertions {}): its figures are no basis for \
-             sizing. Add --release",
+             sizing, and are kept apart from those of optimised builds. Add --release",
             environment.opt_level,
             if environment.debug_assertions { "on" } else { "off" },
         );
@@ -359,7 +376,11 @@ fn warn_of_debug_build(environment: &Environment) {
 }
 
 fn announce_profiles(host: &Host, shelf: &Shelf) {
-    say!("profiles: {}", shelf.directory().display());
+    say!("profiles: {}", shelf.store().directory().display());
+    if shelf.store().build() == BuildKind::Unoptimised {
+        say!("they are not optimised: nothing embeds them, and `cargo profiling` takes them with --unoptimised alone");
+        return;
+    }
     let document = Path::new(host.manifest_dir).join("blueprint.json");
     if fs::exists(&document).unwrap_or(false) {
         say!("`cargo build` embeds them into {}", document.display());

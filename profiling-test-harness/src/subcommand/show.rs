@@ -1,9 +1,9 @@
 //! `show`: the stored profiles for a reader.
 
 use profiling_core::evidence::Subject;
-use profiling_core::profile::Profile;
+use profiling_core::profile::{CaseProfile, Profile};
 
-use crate::report::{stages, table};
+use crate::report::{case_path, stages, table};
 
 /// The table of all cases, then a paragraph for each job, then the stages.
 pub(super) fn render(profiles: &[&Profile], unprofiled: &[&str]) -> String {
@@ -31,6 +31,7 @@ fn describe(profile: &Profile) -> String {
         profile.job, environment.profiled_at, environment.opt_level
     )];
     lines.extend(faults(profile));
+    lines.extend(origins(profile));
     let declared = profile.summary.as_ref();
     let evidence = [
         ("stateful", declared.is_some_and(|summary| summary.stateful), &profile.stateful_evidence),
@@ -51,6 +52,25 @@ fn describe(profile: &Profile) -> String {
         lines.push(format!("targets: {}", profile.targets.join(", ")));
     }
     lines.join("\n  ")
+}
+
+/// Where each case was measured, if not all of them can be put side by side.
+fn origins(profile: &Profile) -> Vec<String> {
+    if profile.mixture().is_none() {
+        return Vec::new();
+    }
+    let line = |case: &CaseProfile| {
+        let environment = profile.origin_of(case).environment;
+        format!(
+            "{}: measured {} with opt-level {}, {}, on {}",
+            case_path(&profile.job, &case.params),
+            environment.profiled_at,
+            environment.opt_level,
+            environment.rustc,
+            environment.describe_machine(),
+        )
+    };
+    profile.cases.iter().map(line).collect()
 }
 
 /// What is wrong with a profile as such, a sentence each.

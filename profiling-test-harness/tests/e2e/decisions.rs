@@ -22,7 +22,7 @@ fn decided(name: &'static str, jobs: &str) -> Sandbox {
         ("blueprint.json", DOCUMENT),
     ];
     let more = "[profile.release]\nopt-level = 1\n[profile.release.package.\"*\"]\nopt-level = 0\n";
-    Sandbox::new(Package::at(name, &own_directory(name), &files, more))
+    Sandbox::new(Package::at(name, &own_directory(name), &files, more).optimised())
 }
 
 fn harness(sandbox: &Sandbox, arguments: &str) -> Outcome {

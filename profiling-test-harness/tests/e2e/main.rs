@@ -7,6 +7,7 @@ mod baselines;
 mod budgets;
 #[cfg(target_os = "linux")]
 mod cgroups;
+mod circumstances;
 mod configuration;
 mod decisions;
 mod discovery;
