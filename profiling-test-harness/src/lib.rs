@@ -30,6 +30,7 @@
 //! | ruzstd, tar, twox-hash | a baseline in one file, and whether it is whole |
 //! | rustix | pipes, signals, child processes and mounts without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
+//! | signal-hook | hearing of signals without `unsafe` (Linux) |
 //! | strsim | which key of `Cargo.toml` was meant |
 //! | tempfile | a temporary directory for each worker, and where callgrind writes |
 //! | thiserror | error types |
@@ -59,6 +60,7 @@ mod excerpt;
 mod files;
 mod in_process;
 mod instructions;
+mod interruption;
 mod machine;
 mod origin;
 mod outcome;

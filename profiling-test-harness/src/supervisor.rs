@@ -19,6 +19,7 @@ use crate::descendants;
 use crate::events::Events;
 use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
+use crate::interruption::{Interrupted, Interruption};
 use crate::machine::Machine;
 use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
 use crate::plan::{CasePlan, Round};
@@ -50,6 +51,7 @@ pub(crate) struct Supervisor {
     binary: Rc<HeldBinary>,
     capture: bool,
     files: Files,
+    interruption: Rc<Interruption>,
     directory: Rc<RunDirectory>,
     /// Where the machine lets us make control groups.
     groups: Option<Cgroups>,
@@ -131,6 +133,7 @@ impl Supervisor {
             binary: Rc::clone(binary),
             capture,
             files: Files::watch(ours, directory.path())?,
+            interruption: Rc::new(Interruption::listen()?),
             directory: Rc::clone(directory),
             groups: Cgroups::find(&[Controller::Memory], Rc::clone(directory)).ok(),
             machine: Machine::default(),
@@ -148,6 +151,11 @@ impl Supervisor {
     /// The directory of this run.
     pub(crate) fn directory(&self) -> &Rc<RunDirectory> {
         &self.directory
+    }
+
+    /// An error once the run was told to end: what has come since is no one's doing but the user's.
+    pub(crate) fn check_interruption(&self) -> Result<(), Interrupted> {
+        self.interruption.check()
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -277,6 +285,8 @@ impl Supervisor {
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         let (tree, group) = conversation.watch.end(conversation.left.started_processes);
         let traces = self.files.left(temporary);
+        // The signal may have come to the worker, too.
+        self.check_interruption()?;
         let (ending, status) = ending?;
         conversation.drain()?;
         let witnessed = conversation.witnessed.take();
@@ -343,6 +353,7 @@ impl Supervisor {
             witness,
             supervisor: std::process::id(),
         };
+        self.check_interruption()?;
         let (channel, worker_end) = Upper::open()?;
         let output = || if capture { Stdio::piped() } else { Stdio::inherit() };
         command
@@ -356,7 +367,8 @@ impl Supervisor {
             Some(group) => group.spawn(&mut command)?,
             None => command.spawn()?,
         };
-        let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
+        let events =
+            Events::new(channel.messages()?, child.stdout.take(), child.stderr.take(), Rc::clone(&self.interruption))?;
         let watch = Watch::new(child.id(), group, temporary_bytes.map(|bytes| (temporary.path().to_owned(), bytes)));
         Ok(Worker { case, round, temporary, child, channel, events, started, watch })
     }

@@ -35,11 +35,13 @@ impl JobOutcome<'_> {
 pub(super) type RunCase<'a> =
     &'a mut dyn FnMut(&CasePlan, Option<&CasePlan>, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
 
-/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known.
+/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known. A job during which the
+/// run is told to end has none, and none comes after it.
 pub(super) fn execute(
     chosen: &Chosen,
     arguments: &Arguments,
     run: RunCase<'_>,
+    is_ended: &dyn Fn() -> bool,
     mut keep: impl FnMut(&Selected, &mut [(CaseReport, Option<Measured>)], &Progress),
 ) -> Vec<CaseReport> {
     let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
@@ -47,7 +49,7 @@ pub(super) fn execute(
     let progress = Progress::new(plans.len(), arguments.quiet);
     let mut reports = Vec::with_capacity(plans.len());
     let mut rest = plans.iter();
-    for selected in &chosen.selected {
+    'jobs: for selected in &chosen.selected {
         let mut runs = Vec::with_capacity(selected.cases.len());
         for plan in rest.by_ref().take(selected.cases.len()) {
             let next = plans.get(reports.len() + runs.len() + 1);
@@ -61,13 +63,16 @@ pub(super) fn execute(
                 let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
                 profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
             }
+            if is_ended() {
+                break 'jobs;
+            }
             progress.end(&report);
             runs.push((report, measured));
         }
         keep(selected, &mut runs, &progress);
         let failed = runs.iter().any(|(report, _)| report.failed());
         reports.extend(runs.into_iter().map(|(report, _)| report));
-        if failed && arguments.fail_fast {
+        if is_ended() || failed && arguments.fail_fast {
             break;
         }
     }

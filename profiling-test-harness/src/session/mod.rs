@@ -28,6 +28,7 @@ use crate::comparison::{Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
+use crate::interruption::Interrupted;
 use crate::outcome::Measured;
 use crate::plan::CasePlan;
 use crate::platforms::{self, PlatformsError};
@@ -73,6 +74,8 @@ pub(crate) enum SessionError {
     Baseline(#[from] BaselineError),
     #[error("can't write `{}`: {reason}", .path.display())]
     Write { path: PathBuf, reason: io::Error },
+    #[error("{by}: {}", what_is_kept(*.kept, .directory))]
+    Interrupted { by: Interrupted, kept: usize, directory: PathBuf },
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
 }
@@ -82,6 +85,13 @@ fn recorded(known: &[String]) -> String {
         return "`cargo test --release --features profiling` records every job that it measures".to_owned();
     }
     format!("There are: {}", known.join(", "))
+}
+
+fn what_is_kept(jobs: usize, directory: &Path) -> String {
+    if jobs == 0 {
+        return "no job was measured by then; what was stored before stays as it is".to_owned();
+    }
+    format!("the profiles of {} are kept in {}", plural(jobs, "job"), directory.display())
 }
 
 /// Runs what the command line asks for.
@@ -97,6 +107,10 @@ pub(crate) fn run(host: &Host) -> ExitCode {
     match carry_out(host, arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
+        Err(error @ SessionError::Interrupted { by, .. }) => {
+            complain!("{error}");
+            ExitCode::from(by.exit_code())
+        }
         Err(error) => {
             complain!("error: {error}");
             ExitCode::from(FAILED)
@@ -140,12 +154,18 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
-        let reports = execute(&chosen, arguments, &mut in_process::run, |_, _, _| ());
+        let reports = execute(&chosen, arguments, &mut in_process::run, &|| false, |_, _, _| ());
         return Ok(conclude(&chosen, &Run::of(reports), &[], arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments, &jobs, catalogue)?;
     let extras = Extras { valgrind, rehearsals };
-    let run = measure(host, arguments, extras, &own, &jobs, &chosen, &mut shelf)?;
+    let run = match measure(host, arguments, extras, &own, &jobs, &chosen, &mut shelf) {
+        Err(interrupted @ SessionError::Interrupted { .. }) => {
+            shelf.finish()?;
+            return Err(interrupted);
+        }
+        run => run?,
+    };
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
@@ -270,8 +290,9 @@ fn measure(
     let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
         supervisor.borrow_mut().run(plan, next, progress)
     };
-    let (mut samples, mut missed) = (Vec::new(), Vec::new());
-    let mut reports = execute(chosen, arguments, &mut run, |selected, runs, progress| {
+    let interruption = || supervisor.borrow().check_interruption();
+    let (mut samples, mut missed, mut kept) = (Vec::new(), Vec::new(), 0);
+    let mut reports = execute(chosen, arguments, &mut run, &|| interruption().is_err(), |selected, runs, progress| {
         if let Some((sizes, all_chosen)) = &sizes {
             let mut rehearse = |report: &CaseReport, size: &Size, samples: &[Sample]| {
                 let plan = plan(report.case, arguments);
@@ -288,8 +309,14 @@ fn measure(
             };
             samples.extend(runs.iter().map(measured));
         }
-        missed.extend(shelf.keep(&JobOutcome { selected, runs }));
+        if interruption().is_ok() {
+            kept += usize::from(runs.iter().all(|(_, measured)| measured.is_some()));
+            missed.extend(shelf.keep(&JobOutcome { selected, runs }));
+        }
     });
+    let directory = shelf.store().directory();
+    let go_on = || interruption().map_err(|by| SessionError::Interrupted { by, kept, directory: directory.clone() });
+    go_on()?;
     let compared = match baseline {
         None => None,
         Some(baseline) => {
@@ -302,8 +329,10 @@ fn measure(
             let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
             let progress = Progress::new(plans.len(), arguments.quiet);
             let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
-            let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look)?;
+            let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look);
             progress.finish();
+            go_on()?;
+            let compared = compared?;
             write_comparison(host, shelf, &compared, &baseline, &reports)?;
             Some((compared, baseline))
         }

@@ -322,7 +322,7 @@ impl Conversation {
         }
         if ending == Ending::Silent {
             // The pipe closes as the process ends; only a job that closes foreign descriptors lives on.
-            return wait_at_most(child, EXIT);
+            return self.wait_at_most(child, EXIT);
         }
         // What a fixture made may take its time to go.
         let patience = if self.plan.case.job.around.fixture { EXIT.max(self.plan.timeout) } else { EXIT };
@@ -336,7 +336,23 @@ impl Conversation {
                 event => self.keep(event),
             }
         }
-        wait_at_most(child, deadline.saturating_duration_since(Instant::now()))
+        self.wait_at_most(child, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn wait_at_most(&self, child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + longest;
+        let mut pause = Duration::from_micros(20);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            self.events.interrupted()?;
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
     }
 
     /// Takes what is left in the pipes once all processes have ended.
@@ -471,19 +487,4 @@ impl Started {
 fn after(begin: Instant, timeout: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     begin.checked_add(timeout).unwrap_or(begin + NEVER)
-}
-
-fn wait_at_most(child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + longest;
-    let mut pause = Duration::from_micros(20);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
-    }
 }

@@ -82,6 +82,7 @@ impl Supervisor {
         let samples = parties.iter_mut().map(|party| std::mem::take(&mut party.conversation.samples)).collect();
         drop(parties);
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
+        self.check_interruption()?;
         Ok(played?.map_or(Ok(samples), Err))
     }
 
