@@ -61,6 +61,8 @@ mod linux {
     /// Makes everything that is mounted unwritable for this process, but one directory. Devices can still be
     /// written to, and the kernel's own files about processes, which measurements need.
     fn make_unwritable(but: &Path) -> io::Result<()> {
+        // As the kernel names it.
+        let but = &*but.canonicalize()?;
         mount_bind(but, but)?;
         for mount in mounts(&fs::read_to_string("/proc/self/mountinfo")?) {
             let stays = mount.kind == "proc" || Path::new(&mount.at) == but || mount.flags.contains(MountFlags::RDONLY);
