@@ -1,8 +1,9 @@
 //! What cases seem to keep between executions.
 
 use profiling_core::evidence::{Evidence, Subject};
+use profiling_core::profile::Profile;
 
-use super::CaseReport;
+use super::{CaseReport, harmless};
 
 const SUBJECTS: [(Subject, &str); 2] = [(Subject::State, "stateful"), (Subject::Connections, "connected")];
 
@@ -23,6 +24,11 @@ pub(super) fn lines(reports: &[CaseReport]) -> Vec<String> {
     lines.flat_map(|(path, profile)| of_case(&path, &profile.evidence)).collect()
 }
 
+/// The same for all cases of a stored profile.
+pub(crate) fn of_profile(profile: &Profile) -> Vec<String> {
+    of_case(&profile.job, &profile.evidence())
+}
+
 fn of_case(path: &str, evidence: &Evidence) -> Vec<String> {
     let line = |(subject, word): (Subject, &str)| {
         if let Some(first) = evidence.sentences(subject).into_iter().next() {
@@ -31,7 +37,8 @@ fn of_case(path: &str, evidence: &Evidence) -> Vec<String> {
         let first = evidence.doubts(subject).into_iter().next()?;
         Some(format!("perhaps {word}: {path} {first}"))
     };
-    SUBJECTS.into_iter().filter_map(line).collect()
+    // Paths may hold anything.
+    SUBJECTS.into_iter().filter_map(line).map(|line| line.chars().map(harmless).collect()).collect()
 }
 
 #[cfg(test)]
