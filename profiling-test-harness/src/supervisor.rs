@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::attribution::{Remnant, Traces, Views};
 use crate::binary::{HeldBinary, Program};
-use crate::cgroup::{Cgroup, Cgroups, Controller};
+use crate::cgroup::{Cgroup, CgroupError, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
 use crate::events::Events;
@@ -304,11 +304,28 @@ impl Supervisor {
         }
     }
 
+    /// Starts a worker in a control group, if there can be one.
     fn start(&mut self, case: Case, round: Round) -> io::Result<Worker> {
         let group = self.groups.as_mut().and_then(|groups| groups.group().ok());
         if group.is_none() {
             self.groups = None;
         }
+        let started = self.start_in(group, case, round);
+        if self.groups.is_some()
+            && let Err(error) = &started
+            && let Some(why) = CgroupError::behind(error)
+        {
+            complain!(
+                "note: a control group can be made here, but not entered: {why}. The memory of what jobs start is sampled \
+                 instead"
+            );
+            self.groups = None;
+            return self.start_in(None, case, round);
+        }
+        started
+    }
+
+    fn start_in(&mut self, group: Option<Cgroup>, case: Case, round: Round) -> io::Result<Worker> {
         let (command, program) = self.binary.command(&self.directory)?;
         let launch = Launch { group, ..self.plain(command, program, case.index)? };
         self.start_as(case, round, launch)

@@ -48,6 +48,11 @@ pub(crate) enum CgroupError {
 }
 
 impl CgroupError {
+    /// Why a process could not be started in its group, if it was the group.
+    pub(crate) fn behind(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "what an error is made of")]
     fn missing(controllers: Vec<Controller>) -> Self {
         let names: Vec<String> = controllers.iter().map(|controller| format!("`{controller}`")).collect();
@@ -111,7 +116,7 @@ struct Branch {
 }
 
 impl Cgroup {
-    /// Starts a process in the group.
+    /// Starts a process in the group; an error of which a [`CgroupError`] is the reason where it can't be entered.
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let (v1, v2): (Vec<_>, Vec<_>) =
             self.branches.iter().partition(|branch| branch.hierarchy.version == Version::V1);
@@ -127,6 +132,20 @@ impl Cgroup {
             return Err(io::Error::other(error));
         }
         Ok(child)
+    }
+
+    /// Makes sure that processes can be started in the group.
+    pub(crate) fn try_out(&self) -> Result<(), CgroupError> {
+        // Whoever has no such program will hear so from what they do start.
+        match self.spawn(&mut Command::new("true")) {
+            Ok(mut child) => drop(child.wait()),
+            Err(error) => {
+                if let Ok(error) = error.downcast() {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The most memory that was charged to the group.
@@ -224,6 +243,28 @@ mod tests {
         let v2 = "anon 9\nfile 5000\nfile_mapped 7\nshmem 1000\nslab_reclaimable 30\n";
         assert_eq!(cache_bytes(Version::V2, v2), Some(4030));
         assert_eq!(cache_bytes(Version::V2, "anon 9\n"), None);
+    }
+
+    /// In the place of control groups there are directories like any other here.
+    #[test]
+    fn a_group_that_cannot_be_entered_is_what_keeps_a_process_from_being_started() -> io::Result<()> {
+        for version in [Version::V1, Version::V2] {
+            let parent = tempfile::tempdir()?;
+            let (controllers, directory) = (vec![Controller::Memory], parent.path().to_owned());
+            let hierarchy = Hierarchy { version, controllers, home: directory.clone(), parent: directory };
+            let run = Rc::new(RunDirectory::make()?);
+            let mut groups = Cgroups { hierarchies: vec![hierarchy], directory: run, free: Vec::new() };
+            let group = groups.group().map_err(io::Error::other)?;
+            let begin = Instant::now();
+            let error = group.spawn(Command::new("sleep").arg("60")).expect_err("it can't be entered");
+            assert!(matches!(CgroupError::behind(&error), Some(CgroupError::Write { .. })), "{error}");
+            assert!(begin.elapsed() < Duration::from_secs(50), "what was started was waited for");
+            let missing = group.spawn(&mut Command::new("/no/such/program")).expect_err("there is none");
+            assert_eq!(CgroupError::behind(&missing).is_some(), version == Version::V1, "{missing}");
+            drop(group);
+            assert_eq!(parent.path().read_dir()?.count(), 0);
+        }
+        Ok(())
     }
 
     /// Only where this machine lets us make groups.

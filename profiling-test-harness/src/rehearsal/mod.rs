@@ -82,7 +82,7 @@ impl Rehearsals {
         let groups = Cgroups::find(&controllers, Rc::clone(directory))?;
         let mut rehearsals = Self { sizes, all_chosen, groups, namespace: namespace() };
         for limits in rehearsals.sizes.iter().map(|size| size.limits).collect::<Vec<_>>() {
-            rehearsals.group(&limits)?;
+            rehearsals.group(&limits)?.try_out()?;
         }
         Ok(Some(rehearsals))
     }
