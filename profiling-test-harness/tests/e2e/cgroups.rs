@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::processes;
-use crate::sandbox::{Package, Sandbox, run};
+use crate::sandbox::{Package, Sandbox, run, started_by};
 
 /// The groups of version 1 that this process's memory, CPU time and threads are counted in.
 fn own() -> Vec<PathBuf> {
@@ -41,26 +41,9 @@ fn with_directories(command: &Command) -> Option<Command> {
 /// `make`: what is done once they are hidden.
 fn hidden_by(command: &Command, make: &str) -> Option<Command> {
     let hide = format!("mount -t tmpfs none /sys/fs/cgroup {make}&& exec \"$@\"");
-    let hiding = || {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", &hide, "sh"]);
-        unshare
-    };
-    let works = hiding().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    works.then(|| {
-        let mut hidden = hiding();
-        hidden.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => hidden.env(name, value),
-                None => hidden.env_remove(name),
-            };
-        }
-        if let Some(directory) = command.get_current_dir() {
-            hidden.current_dir(directory);
-        }
-        hidden
-    })
+    let hiding = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &hide, "sh"];
+    let works = started_by(&hiding, &Command::new("true")).stderr(Stdio::null()).status();
+    works.is_ok_and(|status| status.success()).then(|| started_by(&hiding, command))
 }
 
 /// The groups that a supervisor has made and that are there.

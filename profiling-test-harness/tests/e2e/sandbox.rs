@@ -471,6 +471,23 @@ fn disturbs(variable: &str) -> bool {
     starts_with(&OURS) && !starts_with(&USERS) && !SET.contains(&variable)
 }
 
+/// A command that another one starts.
+#[cfg(target_os = "linux")]
+pub(crate) fn started_by(words: &[&str], command: &Command) -> Command {
+    let mut started = Command::new(words[0]);
+    started.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        started.current_dir(directory);
+    }
+    started
+}
+
 /// How a process ended, and what it printed.
 #[derive(Debug)]
 pub(crate) struct Outcome {
