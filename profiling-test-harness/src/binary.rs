@@ -7,10 +7,10 @@
 
 use std::cell::{Cell, OnceCell};
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -130,21 +130,20 @@ impl HeldBinary {
 
     /// Copies it to `to`, with its permissions.
     pub(crate) fn copy_to(&self, to: &Path) -> io::Result<()> {
-        if let Some(path) = platform::descriptor(&self.file).filter(|path| self.is_at(path)) {
-            // So a file system that can lets both share their blocks.
-            fs::copy(path, to)?;
-        } else {
-            let mut from = &self.file;
-            io::Seek::rewind(&mut from)?;
-            io::copy(&mut from, &mut File::create(to)?)?;
-            fs::set_permissions(to, self.file.metadata()?.permissions())?;
-        }
+        self.copy_to_until(to, None)
+    }
+
+    fn copy_to_until(&self, to: &Path, until: Option<Instant>) -> io::Result<()> {
+        let mut from = &self.file;
+        io::Seek::rewind(&mut from)?;
+        copy_until(from, to, until)?;
         self.expect_unchanged()
     }
 
-    /// A copy for one worker or several, which lies beside it, where a job may look for other files.
-    pub(crate) fn copy(&self, directory: &RunDirectory) -> io::Result<CopiedFile> {
-        CopiedFile::beside(&self.path, directory, |to| self.copy_to(to))
+    /// A copy for one worker or several, which lies beside it, where a job may look for other files; made in time,
+    /// see [`copy_until`].
+    pub(crate) fn copy(&self, directory: &RunDirectory, until: Option<Instant>) -> io::Result<CopiedFile> {
+        CopiedFile::beside(&self.path, directory, |to| self.copy_to_until(to, until))
     }
 
     /// `None` where its path doesn't lead to it any more.
@@ -178,7 +177,7 @@ impl HeldBinary {
     fn copied(&self, directory: &RunDirectory) -> io::Result<Program> {
         if self.copy.get().is_none() {
             let own = directory.path().join(directory.unique_name());
-            let copy = self.copy(directory).or_else(|_| {
+            let copy = self.copy(directory, None).or_else(|_| {
                 let copy = CopiedFile(own);
                 self.copy_to(&copy.0).map(|()| copy)
             });
@@ -210,6 +209,22 @@ impl Program {
              one was measured under the old one's name: run it again",
             self.path.display()
         ))
+    }
+}
+
+/// Copies a file to `to`, with its permissions; an error of the kind `TimedOut` where that isn't done by then. File
+/// systems that can (Btrfs, XFS) let both share their blocks.
+pub(crate) fn copy_until(from: &File, to: &Path, until: Option<Instant>) -> io::Result<()> {
+    /// What is copied between two looks at the clock.
+    const PART: u64 = 4 << 20;
+    let mut copy = File::create(to)?;
+    loop {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if io::copy(&mut from.take(PART), &mut copy)? < PART {
+            return copy.set_permissions(from.metadata()?.permissions());
+        }
     }
 }
 
@@ -354,6 +369,23 @@ mod tests {
             refused.contains("was rebuilt while this run goes on") && refused.contains("run it again"),
             "{refused}"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_copy_is_whole_or_takes_no_longer_than_it_may() -> io::Result<()> {
+        let home = tempfile::tempdir()?;
+        let (from, to) = (home.path().join("from"), home.path().join("to"));
+        // Of several parts, or of whole ones alone.
+        for length in [0, 1, (4 << 20) - 1, 4 << 20, (9 << 20) + 1] {
+            let content: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8).collect();
+            fs::write(&from, &content)?;
+            let later = Instant::now() + std::time::Duration::from_secs(600);
+            copy_until(&File::open(&from)?, &to, Some(later))?;
+            assert!(fs::read(&to)? == content, "{length}");
+        }
+        let late = copy_until(&File::open(&from)?, &to, Some(Instant::now())).expect_err("there is no time");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
         Ok(())
     }
 

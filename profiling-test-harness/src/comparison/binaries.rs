@@ -9,7 +9,7 @@
 //! Large binaries take long to copy. That takes a part of the time at most: then copies serve several trials.
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::pairing::{NEW, ROLES};
-use crate::binary::{CopiedFile, HeldBinary};
+use crate::binary::{CopiedFile, HeldBinary, copy_until};
 use crate::temporary::RunDirectory;
 
 /// The part of the time so far that copies may take, one in so many.
@@ -71,7 +71,8 @@ impl Binaries {
         Self { old, new, directory, state: RefCell::new(State::Fresh) }
     }
 
-    /// What the contestants of the next trial run: fresh copies, if there is time for them. `time`: for a case in all.
+    /// What the contestants of the next trial run: fresh copies, if there is time for them. `time`: what is left to the
+    /// case.
     pub(super) fn for_trial(&self, time: Duration) -> io::Result<Contestants> {
         let mut state = self.state.borrow_mut();
         let (took, since, told) = match &mut *state {
@@ -92,6 +93,12 @@ impl Binaries {
                 Ok(copies)
             }
             Err(why) => {
+                // Those that there are serve as well.
+                if let (NotCopied::TooLong(again), State::Copied { copies, took, told, .. }) = (&why, &mut *state) {
+                    *took += *again;
+                    self.tell_of_reuse(told, *took);
+                    return Ok(copies.clone());
+                }
                 let themselves = self.themselves(&why)?;
                 *state = State::Themselves(themselves.clone());
                 Ok(themselves)
@@ -101,20 +108,19 @@ impl Binaries {
 
     fn copies(&self, begin: Instant, time: Duration) -> Result<Contestants, NotCopied> {
         let copy = |role| {
-            let copy = if role == NEW { self.new.copy(&self.directory) } else { self.copy_of_old() };
-            match (copy, begin.elapsed()) {
-                (Err(reason), _) => Err(NotCopied::Refused(reason)),
-                (Ok(_), took) if took > time => Err(NotCopied::TooLong(took)),
-                (Ok(copy), _) => Ok(Rc::new(Executable::Copy(copy))),
-            }
+            let until = begin.checked_add(time);
+            let copy = if role == NEW { self.new.copy(&self.directory, until) } else { self.copy_of_old(until) };
+            copy.map(|copy| Rc::new(Executable::Copy(copy))).map_err(|reason| match reason.kind() {
+                io::ErrorKind::TimedOut => NotCopied::TooLong(begin.elapsed()),
+                _ => NotCopied::Refused(reason),
+            })
         };
         let [first, second, third] = ROLES;
         Ok([copy(first)?, copy(second)?, copy(third)?])
     }
 
-    fn copy_of_old(&self) -> io::Result<CopiedFile> {
-        // With its permissions.
-        CopiedFile::beside(&self.old, &self.directory, |to| fs::copy(&self.old, to).map(|_| ()))
+    fn copy_of_old(&self, until: Option<Instant>) -> io::Result<CopiedFile> {
+        CopiedFile::beside(&self.old, &self.directory, |to| copy_until(&File::open(&self.old)?, to, until))
     }
 
     /// The binaries themselves, which the user is told.
@@ -124,8 +130,8 @@ impl Binaries {
         match why {
             NotCopied::Refused(reason) => complain!("warning: can't copy `{old}` and `{new}`: {reason}. {consequence}"),
             NotCopied::TooLong(took) => complain!(
-                "warning: `{old}` and `{new}` are too large to copy them within half of --compare-time (it took more \
-                 than {took:.1?}). {consequence}"
+                "warning: `{old}` and `{new}` are too large to copy them within half of --compare-time ({took:.1?} were not \
+                 enough). {consequence}"
             ),
         }
         let new = self.new.for_wrapper(&self.directory)?.path;
@@ -156,6 +162,8 @@ impl Deref for Executable {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
@@ -202,6 +210,8 @@ mod tests {
         assert_ne!(next_after(second, Duration::ZERO)?, first, "it may be over soon");
         assert_eq!(next_after(LONG / ADVANCE + second, Duration::ZERO)?, first);
         assert_ne!(next_after(LONG / ADVANCE + second, 3 * second)?, first, "it is a small part of all");
+        let in_no_time = binaries.for_trial(Duration::ZERO)?;
+        assert!(is_copy(&in_no_time[0]), "those that there are serve, too");
         Ok(())
     }
 

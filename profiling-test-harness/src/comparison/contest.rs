@@ -181,7 +181,7 @@ impl Contest {
         let mut roles = pairing::ROLES;
         fastrand::shuffle(&mut roles);
         let begin = Instant::now();
-        let binaries = binaries.for_trial(time).map_err(|error| not_started(&error))?;
+        let binaries = binaries.for_trial(time.saturating_sub(self.spent)).map_err(|error| not_started(&error))?;
         let contestants = roles.map(|role| Contestant {
             executable: &binaries[role],
             case_index: if role == pairing::NEW { self.plan.case.index } else { self.old_index },
