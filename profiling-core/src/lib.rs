@@ -61,6 +61,8 @@ mod runtime_metrics;
 #[cfg(feature = "formats")]
 pub mod sample;
 #[cfg(feature = "formats")]
+pub mod samples;
+#[cfg(feature = "formats")]
 pub mod sampling;
 pub mod stage;
 #[cfg(feature = "formats")]

@@ -1,5 +1,8 @@
 //! The statistical summary of a job's samples, with the environment it was measured in.
 
+use std::fmt::Write;
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::advise::Advice;
@@ -9,7 +12,8 @@ pub use crate::environment::Environment;
 use crate::evidence::{Evidence, Subject};
 use crate::fingerprint::{Change, Fingerprint};
 use crate::origin::{HarnessTarget, Origin};
-use crate::sample::Sample;
+use crate::sample::{Column, Sample};
+use crate::samples::CaseSamples;
 use crate::sampling::Sampling;
 use crate::statistics::{Model, Percentile, Summary};
 use crate::tangle::JobProfile;
@@ -377,7 +381,7 @@ pub struct ColdStart {
     pub first_execution_ns: u64,
 }
 
-/// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
+/// One line of `<job>.samples.jsonl.gz`: a sample with the case that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// The case's parameters.
@@ -390,15 +394,19 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
-    /// What `serde_json::to_string` makes of it. In a user's test build, which optimises neither, that would
-    /// be more work than all else that the harness does for a sample.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        let Self { params, sample, figures } = self;
-        let mut json = format!("{{\"params\":{},\"sample\":{sample},", serde_json::to_string(params)?);
+    /// What the lines of a case begin with.
+    pub(crate) fn prefix(params: &Params) -> serde_json::Result<String> {
+        Ok(format!("{{\"params\":{},\"sample\":", serde_json::to_string(params)?))
+    }
+
+    /// Makes `line` what serde makes of a record, with an end of the line. In a user's test build, which optimises
+    /// neither, that would be more work than all else that the harness does for a sample.
+    pub(crate) fn write(prefix: &str, sample: usize, figures: &Sample, line: &mut String) {
+        line.clear();
+        line.push_str(prefix);
         // A string takes everything.
-        let _ = figures.write_json(&mut json);
-        json.push('}');
-        Ok(json)
+        let _ = write!(line, "{sample},").and_then(|()| figures.write_json(line));
+        line.push_str("}\n");
     }
 }
 
@@ -427,27 +435,41 @@ impl CaseProfile {
     /// Summarises the samples of a case; `None` without samples.
     #[must_use]
     pub fn of(params: Params, samples: &[Sample], circumstances: &Circumstances) -> Option<Self> {
+        // What is in memory can be read.
+        Self::of_samples(params, &samples.into(), circumstances).ok().flatten()
+    }
+
+    /// The same of samples of which there may be more than fit into memory.
+    ///
+    /// # Errors
+    ///
+    /// Where they can't be read.
+    pub fn of_samples(
+        params: Params,
+        samples: &CaseSamples,
+        circumstances: &Circumstances,
+    ) -> io::Result<Option<Self>> {
         let cold_starts = &circumstances.cold_starts;
-        let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
-        Some(Self {
+        let Some(wall_ns) = Summary::of_samples(samples, Column::WallNs)? else { return Ok(None) };
+        Ok(Some(Self {
             params,
             origin: None,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             unsupported: Percentile::unsupported_by(samples.len()),
-            wall_ns: Summary::of(&wall)?,
-            figures: Figures::of(samples),
+            wall_ns,
+            figures: Figures::of(samples)?,
             instructions: circumstances.instructions,
             tree_peak: circumstances.tree_peak,
             file_descriptors_left_open: circumstances.file_descriptors_left_open,
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
-            noise: Noise::of(samples, circumstances.machine),
+            noise: Noise::of(samples, circumstances.machine)?,
             evidence: circumstances.evidence.clone(),
             rehearsals: circumstances.rehearsals.clone(),
             sampling: circumstances.sampling,
             budgets: Vec::new(),
             breakdown: circumstances.breakdown.clone(),
-        })
+        }))
     }
 
     /// The largest peak of resident memory, child processes included; of the heap where resident memory was not measured.
@@ -544,8 +566,10 @@ mod tests {
         let params = Params::from_iter([("k \"é".to_owned(), "\n".into()), ("n".to_owned(), (-1).into())]);
         for (figures, params) in [(Sample::default(), Params::new()), (some, params.clone()), (everything, params)] {
             let record = SampleRecord { params, sample: 7, figures };
-            let json = record.to_json().expect("every record can be written");
-            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written"));
+            let prefix = SampleRecord::prefix(&record.params).expect("params can be written");
+            let mut json = String::new();
+            SampleRecord::write(&prefix, 7, &record.figures, &mut json);
+            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written") + "\n");
         }
     }
 

@@ -37,8 +37,10 @@ pub(crate) fn on_jobs(
     let chosen = jobs.known.iter().enumerate().filter(|(_, (name, _))| wanted(name));
     let advised = chosen.map(|(position, &(name, _))| {
         let (keeps, advice) = match store.load(name)? {
-            Some((profile, samples)) => {
-                (evidence::of_profile(&profile), advise(&profile, &samples, catalogue, options))
+            Some(profile) => {
+                let samples = store.samples(name, None)?;
+                let advice = advise(&profile, &samples.cases(), catalogue, options);
+                (evidence::of_profile(&profile), advice.map_err(StoreError::samples(store, name))?)
             }
             None => (Vec::new(), not_profiled(catalogue)),
         };

@@ -13,6 +13,7 @@ use profiling_core::sampling::Samples;
 use crate::auto;
 use crate::baseline::Name;
 use crate::config::Configuration;
+use crate::keep::KeepSamples;
 use crate::rehearsal::{GRAMMAR, Wanted};
 
 /// What the user asked for.
@@ -45,6 +46,8 @@ pub(crate) struct Arguments {
     pub warmup: Option<u32>,
     pub timeout: Option<Duration>,
     pub cold_samples: Option<u32>,
+    /// Which samples to keep.
+    pub keep_samples: Option<KeepSamples>,
     /// Store no profile of a case that other programs disturbed.
     pub quiet_machine: Option<bool>,
     pub budget_bound: Option<Bound>,
@@ -78,6 +81,10 @@ impl Arguments {
 
     pub(crate) fn quiet_machine(&self) -> bool {
         self.quiet_machine.or(self.defaults.quiet_machine).unwrap_or(false)
+    }
+
+    pub(crate) fn keep_samples(&self) -> KeepSamples {
+        self.keep_samples.or(self.defaults.keep_samples).unwrap_or_default()
     }
 
     pub(crate) fn history_file(&self) -> Option<&PathBuf> {
@@ -260,6 +267,14 @@ fn own(command: Command) -> Command {
         .arg(
             option("cold-samples", "N", "Fresh processes per case whose start is measured, for all jobs")
                 .value_parser(count),
+        )
+        .arg(
+            option(
+                "keep-samples",
+                "all|none|N",
+                "Which samples to store beside the profiles: N of each case; default all",
+            )
+            .value_parser(KeepSamples::parse),
         )
         .arg(
             option("quiet-machine", "", "Fail a job rather than store its profile if other programs disturbed it")
@@ -517,6 +532,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         samples: given.value("samples", samples)?,
         warmup: given.value("warmup", warmup)?,
         cold_samples: given.value("cold-samples", count)?,
+        keep_samples: given.value("keep-samples", KeepSamples::parse)?,
         quiet_machine: given.flag("quiet-machine"),
         budget_bound: given.value("budget-bound", bound)?,
         timeout: given.value("timeout", duration)?,

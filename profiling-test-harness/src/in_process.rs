@@ -5,6 +5,7 @@ use std::io;
 
 use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
+use profiling_core::samples::CaseSamples;
 
 use crate::capture::Capture;
 use crate::excerpt::excerpt;
@@ -37,14 +38,19 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
     }
     runner.forget();
     let mut sampler = plan.auto().map(Sampler::new);
-    let mut measured = Vec::new();
+    let mut measured = CaseSamples::default();
     while match &mut sampler {
-        Some(sampler) => sampler.wants(&measured).is_some(),
+        Some(sampler) => sampler.wants(&measured).map_err(|error| lost(&error))?.is_some(),
         None => measured.len() < plan.most_samples() as usize,
     } {
-        measured.push(next(runner)?);
+        let sample = next(runner)?;
+        measured.push(sample).map_err(|error| lost(&error))?;
     }
     let sampling = sampler.and_then(|sampler| sampler.ended());
     let circumstances = Circumstances { breakdown: runner.breakdown(), sampling, ..Circumstances::default() };
     Ok(Measured { samples: measured, circumstances })
+}
+
+fn lost(error: &io::Error) -> CaseFailure {
+    CaseFailure { phase: Phase::Exit, reason: format!("the harness can't keep its samples: {error}") }
 }

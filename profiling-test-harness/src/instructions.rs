@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use profiling_core::measure::markers;
+use profiling_core::sample::Column;
 use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 use thiserror::Error;
@@ -122,20 +123,20 @@ impl Callgrind {
 }
 
 /// The run under callgrind of a case that was measured: warm-ups, at least one, and one execution.
-pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> CasePlan {
+pub(crate) fn plan(plan: &CasePlan, measured: &Measured) -> io::Result<CasePlan> {
     // How long a fixture takes to be made was not measured: no longer than was allowed.
     let fixture = if plan.case.job.around.fixture { plan.timeout.saturating_mul(SLOWDOWN) } else { Duration::ZERO };
-    let timeout = timeout(measured).max(fixture);
-    CasePlan { warmup: plan.warmup.max(1), samples: Samples::Count(1), timeout, ..*plan }
+    let timeout = timeout(measured)?.max(fixture);
+    Ok(CasePlan { warmup: plan.warmup.max(1), samples: Samples::Count(1), timeout, ..*plan })
 }
 
 /// From the longest execution, by the clock or, of several threads that Valgrind lets run one at a time,
 /// by the CPU.
-fn timeout(measured: &Measured) -> Duration {
-    let longest = measured.samples.iter().map(|sample| sample.wall_ns.max(sample.cpu_ns.unwrap_or(0))).max();
+fn timeout(measured: &Measured) -> io::Result<Duration> {
+    let longest = measured.samples.max(Column::WallNs)?.max(measured.samples.max(Column::CpuNs)?);
     let first = measured.circumstances.cold_starts.iter().map(|cold| cold.first_execution_ns).max();
     let longest = Duration::from_nanos(longest.max(first).unwrap_or(0));
-    longest.saturating_mul(SLOWDOWN).saturating_add(ALLOWANCE)
+    Ok(longest.saturating_mul(SLOWDOWN).saturating_add(ALLOWANCE))
 }
 
 /// The instructions of each execution in a file of callgrind's.
@@ -227,12 +228,13 @@ totals: 2300
             ..Sample::default()
         };
         let measured = |samples: &[Sample], first_execution_ns| Measured {
-            samples: samples.to_vec(),
+            samples: samples.into(),
             circumstances: Circumstances {
                 cold_starts: vec![ColdStart { startup_ns: 0, first_execution_ns }],
                 ..Circumstances::default()
             },
         };
+        let timeout = |measured: &Measured| timeout(measured).expect("samples are in memory");
         assert_eq!(timeout(&measured(&[seconds(2, 1), seconds(1, 3)], 5)), Duration::from_secs(360));
         assert_eq!(timeout(&measured(&[seconds(0, 0)], 10_000_000)), Duration::from_secs(61));
     }

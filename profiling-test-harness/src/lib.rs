@@ -61,6 +61,7 @@ mod files;
 mod in_process;
 mod instructions;
 mod interruption;
+mod keep;
 mod machine;
 mod origin;
 mod outcome;

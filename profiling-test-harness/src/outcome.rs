@@ -1,7 +1,9 @@
 //! What came of a case: its figures, or why it failed.
 
+use std::io;
+
 use profiling_core::profile::Circumstances;
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 
 use crate::capture::Capture;
 
@@ -16,32 +18,33 @@ pub(crate) struct CaseRun {
 /// The figures of a case whose executions all ended well.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    pub samples: Vec<Sample>,
+    pub samples: CaseSamples,
     pub circumstances: Circumstances,
 }
 
 impl CaseRun {
     /// Both rounds of one case, of which the first has passed. What was printed is that of the first, or
     /// of the one that failed.
-    pub(crate) fn and(self, later: Self) -> Self {
-        match (self.result, later.result) {
+    pub(crate) fn and(self, later: Self) -> io::Result<Self> {
+        Ok(match (self.result, later.result) {
             (Ok(mut measured), Ok(more)) => {
-                measured.add(more);
+                measured.add(more)?;
                 Self { result: Ok(measured), stdout: self.stdout, stderr: self.stderr }
             }
             (_, result) => Self { result, ..later },
-        }
+        })
     }
 }
 
 impl Measured {
-    fn add(&mut self, more: Self) {
-        self.samples.extend(more.samples);
+    fn add(&mut self, more: Self) -> io::Result<()> {
+        self.samples.append(&more.samples)?;
         let (whole, more) = (&mut self.circumstances, more.circumstances);
         whole.cold_starts.extend(more.cold_starts);
         whole.evidence.add(more.evidence);
         whole.tree_peak = whole.tree_peak.into_iter().chain(more.tree_peak).max_by_key(|peak| peak.bytes);
         whole.file_descriptors_left_open = whole.file_descriptors_left_open.max(more.file_descriptors_left_open);
+        Ok(())
     }
 }
 

@@ -185,12 +185,12 @@ impl Supervisor {
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
             left.extend(witness::wanted(round, &run, traces));
             let so_far = match whole.take() {
-                Some(whole) => whole.and(run),
+                Some(whole) => whole.and(run)?,
                 None => run,
             };
             let failed = so_far.result.is_err();
             if let (Some(sampler), Ok(measured)) = (&mut sampler, &so_far.result) {
-                wanted = sampler.wants(&measured.samples).is_some();
+                wanted = sampler.wants(&measured.samples)?.is_some();
             }
             whole = Some(so_far);
             if failed {
@@ -213,7 +213,7 @@ impl Supervisor {
         {
             let program = self.binary.for_wrapper(&self.directory)?;
             let contestant = Contestant { executable: &program.path, case_index: plan.case.index };
-            match self.count(&instructions::plan(plan, measured), contestant)? {
+            match self.count(&instructions::plan(plan, measured)?, contestant)? {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
             }
@@ -229,8 +229,8 @@ impl Supervisor {
         samples: &[Sample],
         contestant: Contestant<'_>,
     ) -> io::Result<Option<u64>> {
-        let measured = Measured { samples: samples.to_vec(), ..Measured::default() };
-        Ok(self.count(&instructions::plan(plan, &measured), contestant)?.ok())
+        let measured = Measured { samples: samples.into(), ..Measured::default() };
+        Ok(self.count(&instructions::plan(plan, &measured)?, contestant)?.ok())
     }
 
     /// The instructions of one execution, for which a worker is started under callgrind; that worker's
@@ -266,7 +266,7 @@ impl Supervisor {
         self.files.begin();
         channel.release();
         watch.begin();
-        let mut conversation = Conversation::new(*plan, round, events, started, watch);
+        let mut conversation = Conversation::new(*plan, round, events, started, watch, self.directory.path());
         let ending = match plan.auto() {
             Some(auto) if round.by_turns => conversation.follow_by_turns(&channel, auto, progress),
             _ => conversation.follow(progress),

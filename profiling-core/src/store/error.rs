@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::Store;
 use crate::profile::SCHEMA;
 use crate::tangle::ProfilingError;
 
@@ -63,6 +64,13 @@ pub enum StoreError {
         /// What cargo said.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// Why a job's samples could not be read.
+    pub fn samples<'a>(store: &'a Store, job: &'a str) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |reason| Self::Io { action: "read", path: store.samples_path(job), reason }
+    }
 }
 
 fn way_out(reason: &io::Error) -> &'static str {

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `<target>/profiling/<package>/<job>.json` | a job's [`Profile`] |
-//! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
+//! | `<target>/profiling/<package>/<job>.samples.jsonl.gz` | its samples, one [`SampleRecord`](crate::profile::SampleRecord) a line |
 //! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
 //! | `<target>/profiling/.history/<package>.jsonl` | what each run has measured: one [`HistoryEntry`](crate::history::HistoryEntry) a line |
 //! | `<target>/profiling/.unoptimised/<package>/…` | profiles and samples of builds without optimisation |
@@ -30,7 +30,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use crate::environment::Environment;
-use crate::profile::{Profile, SCHEMA, SampleRecord};
+use crate::profile::{Profile, SCHEMA};
 use crate::tangle::blueprint::{DocumentJob, KnownJob};
 use crate::tangle::{BlueprintProfiles, HIGHEST_ID};
 
@@ -41,6 +41,7 @@ mod lines;
 mod manifest;
 mod names;
 mod roster;
+mod samples;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -51,6 +52,7 @@ use error::io_error;
 pub use history::History;
 pub use manifest::Manifest;
 pub use roster::{RegisteredJob, registered_with};
+pub use samples::{KeptSamples, StoredSamples};
 
 /// The environment variable that names a directory in place of cargo's target directory.
 pub const OUT_VARIABLE: &str = "PROFILING_OUT";
@@ -59,10 +61,9 @@ pub const OUT_VARIABLE: &str = "PROFILING_OUT";
 const UNOPTIMISED: &str = ".unoptimised";
 const BLUEPRINT_PROFILES: &str = "blueprint-profiles.json";
 const PROFILE_SUFFIX: &str = ".json";
-const SAMPLES_SUFFIX: &str = ".samples.jsonl";
-
-/// A job's profile with the samples that it summarises.
-pub type StoredJob = (Profile, Vec<SampleRecord>);
+const SAMPLES_SUFFIX: &str = ".samples.jsonl.gz";
+/// As older releases have written them.
+const PLAIN_SAMPLES_SUFFIX: &str = ".samples.jsonl";
 
 /// The profiles of one package.
 #[derive(Debug, Clone)]
@@ -157,6 +158,12 @@ impl Store {
         self.directory().join(names::file_stem(job) + SAMPLES_SUFFIX)
     }
 
+    /// Where the samples of a job lie that an older release has written, which didn't compress them.
+    #[must_use]
+    pub fn plain_samples_path(&self, job: &str) -> PathBuf {
+        self.directory().join(names::file_stem(job) + PLAIN_SAMPLES_SUFFIX)
+    }
+
     /// Where the profiles for Tangle's manager lie.
     #[must_use]
     pub fn blueprint_profiles_path(&self) -> PathBuf {
@@ -177,10 +184,15 @@ impl Store {
         Ok(profiles)
     }
 
-    /// A job's profile and samples; `None` if it has no profile.
-    pub fn load(&self, job: &str) -> Result<Option<StoredJob>, StoreError> {
-        let profile = read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job);
-        profile.map(|profile| Ok((profile, read_samples(&self.samples_path(job))?))).transpose()
+    /// A job's profile; `None` if it has none.
+    pub fn load(&self, job: &str) -> Result<Option<Profile>, StoreError> {
+        Ok(read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job))
+    }
+
+    /// A job's samples, as far as they were kept. Those that are too many for memory go to files in `temporary`, or
+    /// in the directory for temporary files, which are removed with the result.
+    pub fn samples(&self, job: &str, temporary: Option<&Path>) -> Result<StoredSamples, StoreError> {
+        StoredSamples::read(&[&self.samples_path(job), &self.plain_samples_path(job)], temporary)
     }
 
     /// Waits until no other process measures or writes, and keeps others from it until the result is
@@ -242,6 +254,11 @@ impl Store {
         Ok(Some(complete).filter(|complete| !complete.jobs.is_empty()))
     }
 
+    /// Every file that a job may have.
+    fn paths(&self, job: &str) -> [PathBuf; 3] {
+        [self.profile_path(job), self.samples_path(job), self.plain_samples_path(job)]
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let directory = self.directory();
         let entries = match fs::read_dir(&directory) {
@@ -285,20 +302,23 @@ impl LockedStore {
         Self { store: self.store.of_build(build), profiles: RefCell::default(), held: Arc::clone(&self.held) }
     }
 
-    /// Writes a job's profile and samples, both or neither.
-    pub fn save(&self, profile: &Profile, samples: &[SampleRecord]) -> Result<(), StoreError> {
+    /// Writes a job's profile and samples, both or neither; without samples, none remain.
+    pub fn save(&self, profile: &Profile, samples: &[KeptSamples<'_>]) -> Result<(), StoreError> {
         self.create_directory()?;
         let (path, samples_path) = (self.profile_path(&profile.job), self.samples_path(&profile.job));
-        let staged_samples = atomic::stage(&samples_path, |file| {
-            samples.iter().try_for_each(|sample| writeln!(file, "{}", sample.to_json()?))
-        });
-        let staged_samples = staged_samples.map_err(io_error("write", &samples_path))?;
+        let any = samples.iter().any(|kept| kept.most > 0 && !kept.case.samples.is_empty());
+        let staged_samples = any.then(|| atomic::stage(&samples_path, |file| samples::write(file, profile, samples)));
+        let staged_samples = staged_samples.transpose().map_err(io_error("write", &samples_path))?;
         let staged_profile = atomic::stage(&path, |file| {
             lines::write(file, profile)?;
             file.write_all(b"\n")
         });
         let staged_profile = staged_profile.map_err(io_error("write", &path))?;
-        staged_samples.commit().map_err(io_error("write", &samples_path))?;
+        match staged_samples {
+            Some(staged) => staged.commit().map_err(io_error("write", &samples_path))?,
+            None => remove_file(&samples_path)?,
+        }
+        remove_file(&self.plain_samples_path(&profile.job))?;
         staged_profile.commit().map_err(io_error("write", &path))?;
         self.profiles.borrow_mut().insert(path, profile.clone());
         Ok(())
@@ -347,17 +367,17 @@ impl LockedStore {
         // Also where nothing was written before: it tells that the job ran, and has no profile.
         self.create_directory()?;
         remove_file(&self.profile_path(job))?;
+        remove_file(&self.plain_samples_path(job))?;
         remove_file(&self.samples_path(job))
     }
 
     /// Drops the profiles and samples of all jobs but these.
     pub fn retain<'a>(&self, jobs: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
-        let kept: HashSet<PathBuf> =
-            jobs.into_iter().flat_map(|job| [self.profile_path(job), self.samples_path(job)]).collect();
+        let kept: HashSet<PathBuf> = jobs.into_iter().flat_map(|job| self.paths(job)).collect();
         self.create_directory()?;
         let ours = |path: &&PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(PROFILE_SUFFIX) || name.ends_with(SAMPLES_SUFFIX)
+            [PROFILE_SUFFIX, SAMPLES_SUFFIX, PLAIN_SAMPLES_SUFFIX].iter().any(|suffix| name.ends_with(suffix))
         };
         self.files()?.iter().filter(ours).filter(|path| !kept.contains(*path)).try_for_each(|path| remove_file(path))
     }
@@ -435,19 +455,6 @@ fn read_profile(path: &Path) -> Result<Option<Profile>, StoreError> {
             _ => Err(damaged(error)),
         },
     }
-}
-
-fn read_samples(path: &Path) -> Result<Vec<SampleRecord>, StoreError> {
-    let text = read(path)?.unwrap_or_default();
-    let lines = text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-    lines
-        .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|error| {
-                let reason = format!("line {}: {error}", index + 1);
-                StoreError::Damaged { path: path.to_owned(), reason }
-            })
-        })
-        .collect()
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {

@@ -17,8 +17,9 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use profiling_core::job::JobDescriptor;
-use profiling_core::profile::{Environment, Params};
-use profiling_core::store::{Store, StoreError, StoredJob};
+use profiling_core::profile::{Environment, Params, Profile};
+use profiling_core::sample::Sample;
+use profiling_core::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -143,7 +144,9 @@ struct KeptFile {
 impl Manifest {
     /// The number of jobs that have a profile.
     pub(crate) fn profiled(&self) -> usize {
-        self.files.iter().filter(|file| file.path.ends_with(".samples.jsonl")).count()
+        let is_profile =
+            |file: &&KeptFile| Path::new(&file.path).extension().is_some_and(|extension| extension == "json");
+        self.files.iter().filter(is_profile).count()
     }
 
     fn read(directory: &Path) -> Result<Self, BaselineError> {
@@ -344,8 +347,12 @@ impl Baselines {
         let mut jobs = 0;
         for job in registered {
             let Some(source) = source(job.name) else { continue };
-            for path in [Store::profile_path, Store::samples_path] {
+            for path in [Store::profile_path, Store::samples_path, Store::plain_samples_path] {
                 let (from, to) = (path(&source, job.name), path(&inner, job.name));
+                // Of the last two there is one; none where no samples were kept.
+                if !from.exists() {
+                    continue;
+                }
                 fs::copy(&from, &to).map_err(io_error("copy", &from))?;
                 files.push(KeptFile::of(new.path(), &relative(new.path(), &to))?);
             }
@@ -430,9 +437,16 @@ impl Baseline {
         Store::new(&self.directory, &self.manifest.package)
     }
 
-    /// A job's profile and samples; `None` where it had none.
-    pub(crate) fn load(&self, job: &str) -> Result<Option<StoredJob>, BaselineError> {
+    /// A job's profile; `None` where it had none.
+    pub(crate) fn load(&self, job: &str) -> Result<Option<Profile>, BaselineError> {
         Ok(self.store().load(job)?)
+    }
+
+    /// So many of its samples at most, by case.
+    pub(crate) fn samples(&self, job: &str, most: usize) -> Result<Vec<(Params, Vec<Sample>)>, BaselineError> {
+        let stored = self.store().samples(job, None)?;
+        let thinned = stored.cases().into_iter().map(|case| Ok((case.params.clone(), case.samples.thinned(most)?)));
+        thinned.collect::<io::Result<_>>().map_err(io_error("read", &self.directory))
     }
 
     /// The jobs that have a profile.

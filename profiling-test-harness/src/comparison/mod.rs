@@ -27,6 +27,9 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::trial::Contestant;
 use crate::wire::PROTOCOL;
 
+/// So many samples of a case at most are compared where samples are: more would say no more.
+pub(crate) const COMPARED: usize = 2_000;
+
 mod binaries;
 pub(crate) mod contest;
 pub(crate) mod file;

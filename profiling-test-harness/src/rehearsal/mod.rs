@@ -5,6 +5,7 @@ mod confinement;
 mod limits;
 mod program;
 
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
@@ -13,7 +14,8 @@ use std::thread::available_parallelism;
 use profiling_core::advise::catalogue::{NotOffered, SizeLimits};
 use profiling_core::advise::{Catalogue, predicted_p50_ns};
 use profiling_core::profile::{FileSystem, Rehearsal, RehearsalFailure, RehearsalOutcome};
-use profiling_core::sample::Sample;
+use profiling_core::sample::Column;
+use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::Summary;
 use thiserror::Error;
 
@@ -119,15 +121,16 @@ impl Rehearsals {
     pub(crate) fn judge(
         &self,
         size: &Size,
-        samples: &[Sample],
-        passed: Result<&[Sample], Failure>,
+        samples: &CaseSamples,
+        passed: Result<&CaseSamples, Failure>,
         out_of_memory_kills: u64,
-    ) -> Rehearsal {
+    ) -> io::Result<Rehearsal> {
         let failed = |Failure { cause, reason }| RehearsalOutcome::Failed { cause, reason, out_of_memory_kills };
-        let rehearsed = passed.and_then(|rehearsed| {
-            let wall: Vec<u64> = rehearsed.iter().map(|sample| sample.wall_ns).collect();
-            Summary::of(&wall).ok_or_else(|| Failure::not_run("it was not executed".to_owned()))
-        });
+        let summary = passed.map(|rehearsed| Summary::of_samples(rehearsed, Column::WallNs));
+        let rehearsed = match summary {
+            Ok(summary) => summary?.ok_or_else(|| Failure::not_run("it was not executed".to_owned())),
+            Err(failure) => Err(failure),
+        };
         let outcome = match rehearsed {
             Ok(wall_ns) if out_of_memory_kills == 0 => RehearsalOutcome::Passed { wall_ns },
             Ok(_) => failed(out_of_memory("the kernel killed a process that it had started", &size.limits)),
@@ -137,17 +140,17 @@ impl Rehearsals {
             }
             Err(failure) => failed(failure.explained()),
         };
-        Rehearsal {
+        Ok(Rehearsal {
             size: size.name.clone(),
             offered: size.offered.clone(),
             outcome,
-            predicted_p50_ns: predicted_p50_ns(samples, size.limits.cpus),
+            predicted_p50_ns: predicted_p50_ns(samples, size.limits.cpus)?,
             period_ns: profiling_core::measure::nanoseconds(Quota::of_cpus(size.limits.cpus).period()),
             file_system: match self.namespace {
                 Some(_) => FileSystem::ReadOnly,
                 None => FileSystem::Unrestricted,
             },
-        }
+        })
     }
 }
 

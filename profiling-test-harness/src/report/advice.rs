@@ -310,7 +310,7 @@ mod tests {
     fn job(text: &str) -> JobAdvice {
         let profile: Profile = serde_json::from_str(text).expect("a profile");
         let options = Options { sizes: SizesListed::Few, ..Options::default() };
-        let advice = advise(&profile, &[], Catalogue::builtin(), &options);
+        let advice = advise(&profile, &[], Catalogue::builtin(), &options).expect("there are no samples to read");
         JobAdvice { keeps: Vec::new(), job: profile.job, id: profile.id, advice }
     }
 

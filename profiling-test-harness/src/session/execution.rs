@@ -61,7 +61,10 @@ pub(super) fn execute(
             }
             if let (Ok(profile), Some(measured)) = (&mut report.result, &measured) {
                 let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
-                profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
+                match budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again) {
+                    Ok(judgements) => profile.budgets = judgements,
+                    Err(error) => report.result = Err(unread(&error)),
+                }
             }
             if is_ended() {
                 break 'jobs;
@@ -106,13 +109,17 @@ pub(super) fn plan(case: Case, arguments: &Arguments) -> CasePlan {
 
 fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
     let (result, measured) = match ran.result {
-        Ok(measured) => {
-            let profile = CaseProfile::of(params(case), &measured.samples, &measured.circumstances);
-            (Ok(profile.expect("a case that passed has samples")), Some(measured))
-        }
+        Ok(measured) => match CaseProfile::of_samples(params(case), &measured.samples, &measured.circumstances) {
+            Ok(profile) => (Ok(profile.expect("a case that passed has samples")), Some(measured)),
+            Err(error) => (Err(unread(&error)), None),
+        },
         Err(failure) => (Err(failure), None),
     };
     (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
+}
+
+fn unread(error: &io::Error) -> CaseFailure {
+    CaseFailure { phase: Phase::Exit, reason: format!("the harness can't read its samples: {error}") }
 }
 
 /// Fails a case that other programs disturbed.

@@ -13,7 +13,7 @@ use profiling_core::advise::{Options, SizesListed};
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{BuildKind, History, Store, StoreError, replace_file};
 use thiserror::Error;
@@ -24,7 +24,7 @@ use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::binary::HeldBinary;
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
-use crate::comparison::{Compared, Comparer};
+use crate::comparison::{COMPARED, Compared, Comparer};
 use crate::config::{Configuration, ConfigurationError};
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
@@ -277,6 +277,7 @@ fn measure(
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Run, SessionError> {
+    shelf.spill_to(own.directory.path());
     let kept = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
@@ -294,7 +295,7 @@ fn measure(
     let (mut samples, mut missed, mut kept) = (Vec::new(), Vec::new(), 0);
     let mut reports = execute(chosen, arguments, &mut run, &|| interruption().is_err(), |selected, runs, progress| {
         if let Some((sizes, all_chosen)) = &sizes {
-            let mut rehearse = |report: &CaseReport, size: &Size, samples: &[Sample]| {
+            let mut rehearse = |report: &CaseReport, size: &Size, samples: &CaseSamples| {
                 let plan = plan(report.case, arguments);
                 progress.rehearse(&plan, &size.name);
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
@@ -304,8 +305,10 @@ fn measure(
             program.run(runs, sizes, *all_chosen);
         }
         if baseline.is_some() {
+            // What can't be read any more was said where the profile was made of it.
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
-                measured.as_ref().map(|measured| measured.samples.clone()).unwrap_or_default()
+                let samples = measured.as_ref().map(|measured| measured.samples.thinned(COMPARED));
+                samples.and_then(Result::ok).unwrap_or_default()
             };
             samples.extend(runs.iter().map(measured));
         }

@@ -3,6 +3,7 @@
 use profiling_core::advise::{Advice, Catalogue, Options, Verdict, advise};
 use profiling_core::budget::Outcome;
 use profiling_core::profile::{CaseProfile, Profile, RehearsalOutcome};
+use profiling_core::store::StoreError;
 
 use super::package::Package;
 use super::{Error, show};
@@ -56,7 +57,8 @@ fn reasons(
         reasons.extend(of_case(case).into_iter().map(named));
     }
     if !profile.targets.is_empty() {
-        let advice = advise(profile, &package.samples(profile)?, catalogue, options);
+        let advice = advise(profile, &package.samples(profile)?.cases(), catalogue, options)
+            .map_err(StoreError::samples(&package.store, &profile.job))?;
         reasons.extend(profile.targets.iter().filter_map(|target| missed(target, &advice)));
     }
     Ok(reasons)

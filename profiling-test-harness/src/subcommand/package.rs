@@ -5,8 +5,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use profiling_core::profile::{Profile, SampleRecord};
-use profiling_core::store::{BuildKind, RegisteredJob, Store};
+use profiling_core::profile::Profile;
+use profiling_core::store::{BuildKind, RegisteredJob, Store, StoredSamples};
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, job_ids};
 use serde::Deserialize;
 
@@ -138,8 +138,8 @@ impl Package {
     }
 
     /// The samples of a profile.
-    pub(super) fn samples(&self, profile: &Profile) -> Result<Vec<SampleRecord>, Error> {
-        Ok(self.store.load(&profile.job)?.map(|(_, samples)| samples).unwrap_or_default())
+    pub(super) fn samples(&self, profile: &Profile) -> Result<StoredSamples, Error> {
+        Ok(self.store.samples(&profile.job, None)?)
     }
 }
 

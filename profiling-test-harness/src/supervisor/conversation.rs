@@ -1,6 +1,7 @@
 //! Follows the messages of one worker, keeps its deadlines, and reads from its exit what it could no longer say.
 
 use std::io;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use profiling_core::job::Isolation;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::nanoseconds;
 use profiling_core::profile::{Circumstances, ColdStart};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::sampling::{Auto, Sampling};
 
 use crate::attribution::Remnant;
@@ -78,7 +79,7 @@ pub(super) struct Conversation {
     first_execution_ns: Option<u64>,
     /// Executions that have ended.
     ended: u64,
-    pub samples: Vec<Sample>,
+    pub samples: CaseSamples,
     /// Why there are no more, where the worker was told to stop.
     sampling: Option<Sampling>,
     /// The worker is looking at what was left behind.
@@ -94,7 +95,15 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(plan: CasePlan, round: Round, events: Events, started: Started, watch: Watch) -> Self {
+    /// `directory`: for samples that are too many for memory.
+    pub(super) fn new(
+        plan: CasePlan,
+        round: Round,
+        events: Events,
+        started: Started,
+        watch: Watch,
+        directory: &Path,
+    ) -> Self {
         Self {
             plan,
             round,
@@ -106,7 +115,7 @@ impl Conversation {
             preparing: false,
             first_execution_ns: None,
             ended: 0,
-            samples: Vec::new(),
+            samples: CaseSamples::spilling_to(directory),
             sampling: None,
             waiting: false,
             left: Leftovers::default(),
@@ -165,13 +174,13 @@ impl Conversation {
             return Ok(ending);
         }
         let mut sampler = Sampler::new(auto);
-        while let Some(wanted) = sampler.wants(&self.samples) {
+        while let Some(wanted) = sampler.wants(&self.samples)? {
             let turn = u8::try_from(wanted).unwrap_or(u8::MAX);
             channel.allow(turn);
             let until = warmup + self.samples.len() as u64 + u64::from(turn);
             if let Some(ending) = self.follow_until(until, progress)? {
                 // After as many as it may take, the worker ends of itself.
-                sampler.wants(&self.samples);
+                sampler.wants(&self.samples)?;
                 self.sampling = sampler.ended();
                 return Ok(ending);
             }
@@ -256,7 +265,12 @@ impl Conversation {
                 sample.peak_threads = sample.peak_threads.max(seen.threads);
                 sample.peak_file_descriptors = sample.peak_file_descriptors.max(seen.file_descriptors);
                 self.end_execution(sample.wall_ns);
-                self.samples.push(sample);
+                if let Err(error) = self.samples.push(sample) {
+                    self.fail(format!(
+                        "the harness can't keep its samples: {error}. Free some space, or name another directory for \
+                         temporary files with TMPDIR"
+                    ));
+                }
             }
             Message::Witnessed(remnants) => self.witnessed = Some(remnants),
             Message::Waiting => self.waiting = true,
@@ -391,12 +405,16 @@ impl Conversation {
                 Err(CaseFailure { reason, ..failure })
             }
             Some(failure) => Err(failure),
-            None => Ok(self.measured(tree)),
+            None => self.measured(tree).map_err(|error| {
+                let reason = format!("the harness can't read its samples: {error}");
+                CaseFailure { phase: Phase::Exit, reason }
+            }),
         };
         CaseRun { result, stdout, stderr }
     }
 
-    fn measured(self, tree: &Tree) -> Measured {
+    fn measured(mut self, tree: &Tree) -> io::Result<Measured> {
+        self.samples.complete();
         let cold_start = self
             .startup
             .zip(self.first_execution_ns)
@@ -404,29 +422,29 @@ impl Conversation {
         let cold_starts = cold_start.into_iter().collect();
         if self.round.cold {
             let circumstances = Circumstances { cold_starts, ..Circumstances::default() };
-            return Measured { circumstances, ..Measured::default() };
+            return Ok(Measured { circumstances, ..Measured::default() });
         }
         // Where every sample has a process of its own, nothing grows from one to the next.
-        let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
-        let evidence = Evidence::of(grown, self.planned(), &self.left);
+        let none = CaseSamples::default();
+        let grown = if self.plan.isolation == Isolation::Case { &self.samples } else { &none };
+        let evidence = Evidence::of(grown, self.planned(), &self.left)?;
         let circumstances = Circumstances {
             cold_starts,
             evidence,
-            tree_peak: tree.peak(&self.samples),
+            tree_peak: tree.peak(&self.samples)?,
             file_descriptors_left_open: self.left.file_descriptors,
-            sampling: self.sampling.or_else(|| self.cut_short()),
+            sampling: self.sampling.map_or_else(|| self.cut_short(), |sampling| Ok(Some(sampling)))?,
             // What one of many processes has recorded would stand for all.
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
-        Measured { samples: self.samples, circumstances }
+        Ok(Measured { samples: self.samples, circumstances })
     }
 
     /// For a worker that could not be told to stop.
-    fn cut_short(&self) -> Option<Sampling> {
-        let auto = self.plan.auto().filter(|_| self.plan.isolation == Isolation::Case)?;
-        let wall_ns: Vec<u64> = self.samples.iter().map(|sample| sample.wall_ns).collect();
-        Some(auto.cut_short(&wall_ns))
+    fn cut_short(&self) -> io::Result<Option<Sampling>> {
+        let auto = self.plan.auto().filter(|_| self.plan.isolation == Isolation::Case);
+        auto.map(|auto| auto.cut_short(&self.samples)).transpose()
     }
 
     /// What went wrong that the worker didn't say.

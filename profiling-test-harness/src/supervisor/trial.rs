@@ -79,11 +79,11 @@ impl Supervisor {
         let parties = contestants.iter().map(|&contestant| self.join(&plan, contestant));
         let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
         let played = play(&mut parties, &plan, turns, order);
-        let samples = parties.iter_mut().map(|party| std::mem::take(&mut party.conversation.samples)).collect();
+        let samples = parties.iter().map(|party| party.conversation.samples.to_vec()).collect::<io::Result<_>>();
         drop(parties);
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         self.check_interruption()?;
-        Ok(played?.map_or(Ok(samples), Err))
+        Ok(played?.map_or(Ok(samples?), Err))
     }
 
     fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
@@ -93,7 +93,7 @@ impl Supervisor {
         let launch = Launch { capture: true, ..launch };
         let super::Worker { child, channel, events, started, temporary, watch, .. } =
             self.start_as(plan.case, round, launch)?;
-        let conversation = Conversation::new(*plan, round, events, started, watch);
+        let conversation = Conversation::new(*plan, round, events, started, watch, self.directory.path());
         Ok(Party { child, channel, conversation, _temporary: temporary })
     }
 }

@@ -211,7 +211,7 @@ fn profiles_go_where_they_are_wanted() {
     assert!(elsewhere.join("profiling/zoo/square.json").is_file());
     assert!(elsewhere.join("blueprint-profiles.json").is_file());
     run(sandbox.harness("--exact sort --out").arg(&third).env("PROFILING_OUT", &elsewhere)).expect_code(0);
-    assert!(third.join("profiling/zoo/sort.samples.jsonl").is_file());
+    assert!(third.join("profiling/zoo/sort.samples.jsonl.gz").is_file());
     assert!(!elsewhere.join("profiling/zoo/sort.json").exists());
     assert!(!sandbox.store().profiling_directory().exists());
 }

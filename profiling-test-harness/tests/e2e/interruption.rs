@@ -64,7 +64,7 @@ fn a_job_that_never_returns_ends_with_its_supervisor() {
 #[track_caller]
 fn expect_whole_files(sandbox: &Sandbox) {
     for name in sandbox.stored_files() {
-        if let Some(job) = name.strip_suffix(".samples.jsonl") {
+        if let Some(job) = name.strip_suffix(".samples.jsonl.gz") {
             assert_eq!(sandbox.samples(job).len(), 60, "{name}");
         } else if let Some(job) = name.strip_suffix(".json") {
             assert_eq!(sandbox.profile(job)["sample_size"], 60, "{name}");

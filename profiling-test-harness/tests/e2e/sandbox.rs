@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::Mutex;
@@ -430,7 +431,8 @@ impl Sandbox {
 
     /// A job's samples; none where there is no such file.
     pub(crate) fn samples(&self, job: &str) -> Vec<SampleRecord> {
-        let text = fs::read_to_string(self.store().samples_path(job)).unwrap_or_default();
+        let Ok(file) = File::open(self.store().samples_path(job)) else { return Vec::new() };
+        let text = io::read_to_string(flate2::read::GzDecoder::new(file)).expect("it is whole");
         text.lines().map(|line| serde_json::from_str(line).expect("a line is a sample")).collect()
     }
 

@@ -36,7 +36,8 @@ fn a_filtered_run_replaces_what_it_ran() {
     assert_eq!(profiled_ids(&sandbox), (vec![0, 5], 6));
     let stateful = &sandbox.blueprint_profiles().jobs[&5];
     assert!(stateful.stateful && stateful.persistent_connections, "as declared: {stateful:?}");
-    let files = ["keeps_state", "square", "talks"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl")]);
+    let files =
+        ["keeps_state", "square", "talks"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl.gz")]);
     assert_eq!(sandbox.stored_files(), files.concat());
 }
 
@@ -94,7 +95,7 @@ fn a_full_run_drops_what_is_no_longer_registered() {
     run(&mut sandbox.test_binary("many", "--exact job_03 job_04")).expect_code(0);
     run(&mut sandbox.harness("in_the_library")).expect_code(0);
     let kept =
-        ["in_the_library", "job_03", "job_04"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl")]);
+        ["in_the_library", "job_03", "job_04"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl.gz")]);
     assert_eq!(sandbox.stored_files(), kept.concat());
     run(&mut sandbox.harness("--ignored")).expect_code(0);
     assert_eq!(sandbox.stored_files(), kept.concat());
