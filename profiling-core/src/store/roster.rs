@@ -111,9 +111,9 @@ mod tests {
         RegisteredJob { name: name.to_owned(), id, harnesses: files.iter().map(|file| harness(file)).collect() }
     }
 
-    /// The list after `tests.rs` has these jobs.
+    /// The list after `tests/profiling.rs` has these jobs.
     fn after(before: &[RegisteredJob], known: &[KnownJob<'_>], manifest: Option<Manifest>) -> Vec<RegisteredJob> {
-        registered_with(before.to_vec(), &harness("tests.rs"), known, || manifest)
+        registered_with(before.to_vec(), &harness("tests/profiling.rs"), known, || manifest)
     }
 
     fn manifest(files: &[&str]) -> Option<Manifest> {
@@ -121,8 +121,10 @@ mod tests {
         let targets: String = files
             .iter()
             .map(|file| {
-                fs::write(package.path().join(file), "").expect("a new directory");
-                let kind = if *file == "tests.rs" { "test" } else { "bench" };
+                let root = package.path().join(file);
+                fs::create_dir(root.parent().expect("it lies in a directory")).expect("a new directory");
+                fs::write(root, "").expect("a new directory");
+                let kind = if *file == "tests/profiling.rs" { "test" } else { "bench" };
                 format!("[[{kind}]]\nname = \"profiling\"\npath = \"{file}\"\n")
             })
             .collect();
@@ -138,7 +140,7 @@ mod tests {
         let home = tempfile::tempdir()?;
         let store = Store::new(home.path(), "p/q");
         assert_eq!(store.registered()?, None);
-        let jobs = [job("a", Some(3), &["tests.rs"]), job("b", None, &[])];
+        let jobs = [job("a", Some(3), &["tests/profiling.rs"]), job("b", None, &[])];
         store.lock(|| ())?.register(&jobs)?;
         assert_eq!(store.registered()?.as_deref(), Some(&jobs[..]));
         assert!(!store.directory().exists(), "a package's directory holds profiles alone");
@@ -152,28 +154,45 @@ mod tests {
 
     #[test]
     fn one_harness_alone_asks_nobody() {
-        let jobs =
-            registered_with(vec![job("a", Some(0), &["tests.rs"])], &harness("tests.rs"), &[("b", Some(0))], || {
-                panic!("there is nothing to ask")
-            });
-        assert_eq!(jobs, [job("b", Some(0), &["tests.rs"])]);
+        let jobs = registered_with(
+            vec![job("a", Some(0), &["tests/profiling.rs"])],
+            &harness("tests/profiling.rs"),
+            &[("b", Some(0))],
+            || panic!("there is nothing to ask"),
+        );
+        assert_eq!(jobs, [job("b", Some(0), &["tests/profiling.rs"])]);
     }
 
     #[test]
     fn what_another_harness_has_stays_while_that_is_there() {
-        let before = [job("a", Some(0), &["benches.rs", "tests.rs"]), job("c", Some(2), &["benches.rs"])];
-        let both = manifest(&["tests.rs", "benches.rs"]);
-        let kept =
-            [job("a", Some(0), &["benches.rs"]), job("b", Some(1), &["tests.rs"]), job("c", Some(2), &["benches.rs"])];
+        let before = [
+            job("a", Some(0), &["benches/profiling.rs", "tests/profiling.rs"]),
+            job("c", Some(2), &["benches/profiling.rs"]),
+        ];
+        let both = manifest(&["tests/profiling.rs", "benches/profiling.rs"]);
+        let kept = [
+            job("a", Some(0), &["benches/profiling.rs"]),
+            job("b", Some(1), &["tests/profiling.rs"]),
+            job("c", Some(2), &["benches/profiling.rs"]),
+        ];
         assert_eq!(after(&before, &[("b", Some(1))], both.clone()), kept);
         assert_eq!(after(&before, &[("b", Some(1))], None), kept, "nobody can tell");
-        assert_eq!(after(&before, &[("a", Some(5))], both)[0], job("a", Some(5), &["benches.rs", "tests.rs"]));
-        assert_eq!(after(&before, &[("b", Some(1))], manifest(&["tests.rs"])), [job("b", Some(1), &["tests.rs"])]);
+        assert_eq!(
+            after(&before, &[("a", Some(5))], both)[0],
+            job("a", Some(5), &["benches/profiling.rs", "tests/profiling.rs"])
+        );
+        assert_eq!(
+            after(&before, &[("b", Some(1))], manifest(&["tests/profiling.rs"])),
+            [job("b", Some(1), &["tests/profiling.rs"])]
+        );
     }
 
     #[test]
     fn a_job_that_was_renamed_is_gone_from_all_harnesses() {
-        let before = [job("old", Some(0), &["benches.rs", "tests.rs"]), job("other", Some(1), &["benches.rs"])];
+        let before = [
+            job("old", Some(0), &["benches/profiling.rs", "tests/profiling.rs"]),
+            job("other", Some(1), &["benches/profiling.rs"]),
+        ];
         let jobs = after(&before, &[("new", Some(0)), ("same", Some(1))], None);
         let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
         assert_eq!(names, ["new", "other", "same"], "`other` was never this harness's");
@@ -183,10 +202,13 @@ mod tests {
     fn a_job_of_an_older_list_goes_where_only_this_harness_can_have_had_it() {
         let before = [job("kept", Some(0), &[]), job("gone", Some(1), &[])];
         let known = [("kept", Some(0))];
-        assert_eq!(after(&before, &known, manifest(&["tests.rs"])), [job("kept", Some(0), &["tests.rs"])]);
-        for unsure in [manifest(&["tests.rs", "benches.rs"]), None] {
+        assert_eq!(
+            after(&before, &known, manifest(&["tests/profiling.rs"])),
+            [job("kept", Some(0), &["tests/profiling.rs"])]
+        );
+        for unsure in [manifest(&["tests/profiling.rs", "benches/profiling.rs"]), None] {
             let jobs = after(&before, &known, unsure);
-            assert_eq!(jobs, [job("gone", Some(1), &[]), job("kept", Some(0), &["tests.rs"])]);
+            assert_eq!(jobs, [job("gone", Some(1), &[]), job("kept", Some(0), &["tests/profiling.rs"])]);
         }
         let renamed = after(&before, &[("kept", Some(0)), ("new", Some(1))], None);
         assert_eq!(renamed.len(), 2, "{renamed:?}");
