@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     fn wants(sampler: &mut Sampler, wall_ns: impl IntoIterator<Item = u64>) -> Option<usize> {
-        let samples: Vec<Sample> = wall_ns.into_iter().map(|wall_ns| Sample { wall_ns, ..Sample::default() }).collect();
-        sampler.wants(&samples.into()).expect("they are in memory")
+        let taken: Vec<Sample> = wall_ns.into_iter().map(|wall_ns| Sample { wall_ns, ..Sample::default() }).collect();
+        sampler.wants(&taken.into()).expect("they are in memory")
     }
 
     #[test]
