@@ -72,7 +72,7 @@ mod linux {
         pub(crate) fn listen() -> io::Result<Self> {
             let (first, at_once) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
             let (told, tell) = io::pipe()?;
-            let ignored = ignored(&fs::read_to_string("/proc/self/status")?);
+            let ignored = ignored(&String::from_utf8_lossy(&fs::read("/proc/self/status")?));
             for number in SIGNALS.map(|(signal, _)| signal.as_raw()) {
                 if ignored >> (number - 1) & 1 == 1 {
                     continue;

@@ -63,6 +63,7 @@ mod instructions;
 mod interruption;
 mod keep;
 mod machine;
+mod mountinfo;
 mod origin;
 mod outcome;
 mod plan;

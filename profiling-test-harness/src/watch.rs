@@ -190,8 +190,9 @@ fn small(peak: u64) -> u64 {
 
 /// The threads of a process; `None` where the platform doesn't tell.
 fn threads(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+    // The name of the process in it may be any bytes.
+    let status = fs::read(format!("/proc/{process}/status")).ok()?;
+    String::from_utf8_lossy(&status).lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use rustix::fs::{Mode, OFlags, open, statfs};
 use rustix::mount::{MountFlags, mount};
 
+use crate::mountinfo;
+
 /// How `unshare` (util-linux) gives a worker mounts of its own, as the user who it is.
 pub(super) const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-current-user", "--keep-caps", "--mount"]];
 
@@ -65,8 +67,8 @@ impl View {
     /// Mounts it over the working directory, for this process. `base`: where the layer lies.
     pub(super) fn enter(base: &Path) -> io::Result<Self> {
         let working_directory = std::env::current_dir()?;
-        if let Some(mounted) = mounted_below(&working_directory, &fs::read_to_string("/proc/self/mountinfo")?) {
-            return Err(io::Error::other(format!("another file system is mounted at {mounted}")));
+        if let Some(mounted) = mounted_below(&working_directory, &fs::read("/proc/self/mountinfo")?) {
+            return Err(io::Error::other(format!("another file system is mounted at {}", mounted.display())));
         }
         let lower = directory(&working_directory)?;
         let layer = |base: &Path| layer(base, &working_directory);
@@ -148,15 +150,9 @@ fn cover(lower: &OwnedFd, base: OwnedFd, working_directory: &Path) -> io::Result
 }
 
 /// The first mount below a directory.
-fn mounted_below(directory: &Path, info: &str) -> Option<String> {
-    let points = info.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    points.into_iter().find(|point| Path::new(point) != directory && Path::new(point).starts_with(directory))
-}
-
-/// The kernel writes blanks and backslashes as `\040` and the like.
-fn unescape(text: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+fn mounted_below(directory: &Path, info: &[u8]) -> Option<PathBuf> {
+    let points = mountinfo::parse(info).into_iter().map(|mount| mount.at);
+    points.into_iter().find(|point| point != directory && point.starts_with(directory))
 }
 
 /// Makes a layer removable: the kernel closes its own directory to everyone.
@@ -170,12 +166,12 @@ mod tests {
 
     #[test]
     fn finds_mounts_below() {
-        let info = "\
+        let info = b"\
             31 23 0:28 / / rw,relatime - ext4 /dev/vda rw\n\
             33 31 0:30 / /w\\040x rw - tmpfs tmpfs rw\n\
             34 31 0:30 / /w\\040xy rw - tmpfs tmpfs rw\n\
             32 31 0:29 / /w\\040x/deep rw - tmpfs tmpfs rw\n";
-        assert_eq!(mounted_below(Path::new("/w x"), info).as_deref(), Some("/w x/deep"));
+        assert_eq!(mounted_below(Path::new("/w x"), info).as_deref(), Some(Path::new("/w x/deep")));
         assert_eq!(mounted_below(Path::new("/w x/deep"), info), None);
         assert_eq!(mounted_below(Path::new("/elsewhere"), info), None);
     }

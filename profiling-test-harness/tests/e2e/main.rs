@@ -28,6 +28,8 @@ mod instructions;
 mod interruption;
 mod measurements;
 mod messages;
+#[cfg(target_os = "linux")]
+mod odd_names;
 mod output;
 #[cfg(target_os = "linux")]
 mod processes;
