@@ -23,6 +23,9 @@ use crate::session::{JobOutcome, params};
 use crate::targets::{self, Missed};
 use crate::{Host, environment, origin};
 
+/// What this binary was built for.
+const TRIPLE: &str = env!("PROFILING_TARGET");
+
 /// The locked store, and what is known of the blueprint that the profiles are for.
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -62,7 +65,7 @@ impl Shelf {
         catalogue: Catalogue,
     ) -> Result<Self, StoreError> {
         let manifest_dir = Path::new(host.manifest_dir);
-        let store = Store::locate(manifest_dir, host.package, arguments.out.as_deref())?;
+        let store = locate(host, arguments)?;
         let history = history_path(host, arguments, &store);
         let also_in = cross_build_directory(store.root());
         let store =
@@ -358,23 +361,47 @@ pub(crate) fn read_document(path: &Path) -> Vec<DocumentJob> {
     })
 }
 
+/// The store of the package.
+pub(crate) fn locate(host: &Host, arguments: &Arguments) -> Result<Store, StoreError> {
+    Store::locate(Path::new(host.manifest_dir), host.package, arguments.out.as_deref(), Some(TRIPLE))
+}
+
 /// `<target>/<triple>`, where this binary was built with `--target`.
 fn cross_build_directory(target_directory: &Path) -> Option<PathBuf> {
-    let executable = std::env::current_exe().ok()?;
+    cross_build_directory_of(&std::env::current_exe().ok()?, target_directory)
+}
+
+fn cross_build_directory_of(executable: &Path, target_directory: &Path) -> Option<PathBuf> {
     // <target>/<triple>/<profile>/deps/<executable>
-    let triple = executable.ancestors().nth(3)?.file_name()?;
-    (triple == env!("PROFILING_TARGET")).then(|| target_directory.join(triple))
+    let of_triple = executable.ancestors().nth(3).filter(|directory| directory.ends_with(TRIPLE))?;
+    // One that happens to be called so may be the whole.
+    (of_triple != target_directory).then(|| target_directory.join(TRIPLE))
 }
 
 #[cfg(test)]
 mod tests {
-
     use profiling_core::fingerprint::{Change, Fingerprint};
     use profiling_core::job::{Case, Param, ParamValue};
     use profiling_core::profile::{Circumstances, Environment};
     use profiling_core::sample::Sample;
 
     use super::*;
+
+    #[test]
+    fn a_triple_is_taken_once() {
+        let found = |below: &str, target: &str| {
+            cross_build_directory_of(&Path::new(below).join("debug/deps/x"), Path::new(target))
+        };
+        let of_triple = format!("/t/{TRIPLE}");
+        assert_eq!(found(&of_triple, "/t"), Some(of_triple.clone().into()));
+        assert_eq!(found("/t", "/t"), None);
+        assert_eq!(found(&of_triple, &of_triple), None);
+        assert_eq!(
+            found(&format!("/build/{TRIPLE}"), "/t"),
+            Some(of_triple.into()),
+            "with a build directory elsewhere"
+        );
+    }
 
     static PARAMS: [Param; 1] = [Param { name: "n", values: &[ParamValue::Integer(1), ParamValue::Integer(2)] }];
     static JOB: JobDescriptor =

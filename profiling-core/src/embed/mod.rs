@@ -281,7 +281,7 @@ impl Embed {
         for variable in [OUT_VARIABLE].into_iter().chain(TARGET_DIR_VARIABLES) {
             self.lines.push(format!("cargo::rerun-if-env-changed={variable}"));
         }
-        let store = Store::locate(&self.manifest_dir, &self.package, self.out.as_deref())?;
+        let store = Store::locate(&self.manifest_dir, &self.package, self.out.as_deref(), None)?;
         if !store.exists() {
             if store.of_build(BuildKind::Unoptimised).exists() {
                 self.warn(vec!["profiles of builds without optimisation are not embedded".to_owned()]);

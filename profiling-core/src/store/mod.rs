@@ -109,18 +109,25 @@ impl Store {
     }
 
     /// The store of the package at `manifest_dir`: in `out`, which is relative to `manifest_dir`, or else
-    /// in cargo's target directory.
-    pub fn locate(manifest_dir: &Path, package: &str, out: Option<&Path>) -> Result<Self, StoreError> {
-        let out = out.filter(|out| !out.as_os_str().is_empty()).map(|out| Ok(manifest_dir.join(out)));
-        Ok(Self::new(out.unwrap_or_else(|| Self::target_directory(manifest_dir))?, package))
+    /// in cargo's target directory. `triple`: what this executable may have been built for with `--target`.
+    ///
+    /// On a machine that doesn't have the package, `out` is relative to the current directory.
+    pub fn locate(
+        manifest_dir: &Path,
+        package: &str,
+        out: Option<&Path>,
+        triple: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let out = out.filter(|out| !out.as_os_str().is_empty()).map(|out| Ok(target::base(manifest_dir).join(out)));
+        Ok(Self::new(out.unwrap_or_else(|| Self::target_directory(manifest_dir, triple))?, package))
     }
 
     /// Cargo's target directory for the package at `manifest_dir`, as `cargo metadata` names it.
     ///
-    /// Where cargo can't tell, it is the one of `CARGO_TARGET_DIR`, or else the one that this executable
-    /// lies in.
-    pub fn target_directory(manifest_dir: &Path) -> Result<PathBuf, StoreError> {
-        target::directory(manifest_dir)
+    /// Where cargo can't tell, it is the one of `CARGO_TARGET_DIR`, or else the one that this executable lies in:
+    /// in that itself, or in the directory of the builds for `triple` in it. Where it lies in none, its own.
+    pub fn target_directory(manifest_dir: &Path, triple: Option<&str>) -> Result<PathBuf, StoreError> {
+        target::directory(manifest_dir, triple)
     }
 
     /// The target directory, or the one that replaces it.

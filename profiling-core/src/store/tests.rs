@@ -409,8 +409,9 @@ fn an_unusable_directory_is_named() -> TestResult {
 
 #[test]
 fn another_directory_replaces_the_target_directory() -> TestResult {
-    let store = Store::locate(Path::new("/src/p"), "p", Some(Path::new("out")))?;
-    assert_eq!(store.blueprint_profiles_path(), Path::new("/src/p/out/blueprint-profiles.json"));
-    assert_eq!(store.profile_path("a"), Path::new("/src/p/out/profiling/p/a.json"));
+    let package = tempfile::tempdir()?;
+    let store = Store::locate(package.path(), "p", Some(Path::new("out")), None)?;
+    assert_eq!(store.blueprint_profiles_path(), package.path().join("out/blueprint-profiles.json"));
+    assert_eq!(store.profile_path("a"), package.path().join("out/profiling/p/a.json"));
     Ok(())
 }

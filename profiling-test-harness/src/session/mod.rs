@@ -15,7 +15,7 @@ use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
 use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::{Model, rust_source};
-use profiling_core::store::{BuildKind, History, Store, StoreError, replace_file};
+use profiling_core::store::{BuildKind, History, StoreError, replace_file};
 use thiserror::Error;
 
 pub(crate) use self::execution::{JobOutcome, params};
@@ -36,7 +36,7 @@ use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen};
-use crate::shelf::{Shelf, history_path};
+use crate::shelf::{self, Shelf, history_path};
 use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
 use crate::temporary::RunDirectory;
@@ -217,7 +217,7 @@ fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, arguments: &Arguments)
 
 /// Prints what the runs so far have measured of a job or a case.
 fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), SessionError> {
-    let store = Store::locate(Path::new(host.manifest_dir), host.package, arguments.out.as_deref())?;
+    let store = shelf::locate(host, arguments)?;
     let path = history_path(host, arguments, &store);
     let History { entries, unreadable } = History::read(&path)?;
     if !unreadable.is_empty() {

@@ -46,3 +46,5 @@ mod staleness;
 mod state;
 mod storage;
 mod targets;
+#[cfg(target_os = "linux")]
+mod without_cargo;
