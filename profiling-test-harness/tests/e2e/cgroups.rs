@@ -11,7 +11,7 @@ use crate::processes;
 use crate::sandbox::{Package, Sandbox, run, started_by};
 
 /// The groups of version 1 that this process's memory, CPU time and threads are counted in.
-fn own() -> Vec<PathBuf> {
+pub(crate) fn own() -> Vec<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").expect("this is Linux");
     let own = |controller: &str| {
         let path = groups.lines().find_map(|line| line.split_once(&format!(":{controller}:/")))?.1;

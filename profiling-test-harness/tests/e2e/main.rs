@@ -32,6 +32,8 @@ mod messages;
 mod odd_names;
 mod output;
 #[cfg(target_os = "linux")]
+mod own_root;
+#[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
 mod rebuilds;
