@@ -29,6 +29,8 @@ pub(crate) struct Arguments {
     pub baseline: Option<Name>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    /// Judge CPU time without a second opinion.
+    pub no_witness: Option<bool>,
     /// The share of memory and time that stays free where a job fits.
     pub headroom: Option<f64>,
     pub list: bool,
@@ -102,8 +104,9 @@ impl Arguments {
     }
 
     pub(crate) fn comparing(&self) -> Comparing {
-        let Comparing { time, minimum_effect } = Comparing::default();
+        let Comparing { time, minimum_effect, .. } = Comparing::default();
         Comparing {
+            witness: !self.no_witness.or(self.defaults.no_witness).unwrap_or(false),
             time: self.compare_time.or(self.defaults.compare_time).unwrap_or(time),
             minimum_effect: self.minimum_effect.or(self.defaults.minimum_effect).unwrap_or(minimum_effect),
         }
@@ -140,11 +143,13 @@ pub(crate) struct Comparing {
     pub time: Duration,
     /// The least share by which a figure has to differ, 0.02 for 2%.
     pub minimum_effect: f64,
+    /// Whether CPU time that seems to have changed gets a second opinion.
+    pub witness: bool,
 }
 
 impl Default for Comparing {
     fn default() -> Self {
-        Self { time: Duration::from_secs(20), minimum_effect: 0.02 }
+        Self { time: Duration::from_secs(20), minimum_effect: 0.02, witness: true }
     }
 }
 
@@ -221,6 +226,10 @@ fn comparing(command: Command) -> Command {
         .arg(
             option("minimum-effect", "PERCENT", "What is less than this is no change; default 2%")
                 .value_parser(percent),
+        )
+        .arg(
+            option("no-witness", "", "Judge CPU time without counting what executions cost under Valgrind")
+                .action(ArgAction::SetTrue),
         )
         .arg(flag("list-baselines", "List the kept baselines and run nothing"))
         .arg(
@@ -516,6 +525,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         baseline: given.value("baseline", name)?,
         compare_time: given.value("compare-time", duration)?,
         minimum_effect: given.value("minimum-effect", percent)?,
+        no_witness: given.flag("no-witness"),
         headroom: given.value("headroom", percent)?,
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
@@ -714,7 +724,7 @@ mod tests {
         let none = with("", &[]);
         assert!(none.quiet_machine() && none.instructions());
         assert_eq!(none.budget_bound(), Bound::Upper);
-        assert_eq!(none.comparing(), Comparing { time: Duration::from_secs(5), minimum_effect: 0.02 });
+        assert_eq!(none.comparing(), Comparing { time: Duration::from_secs(5), minimum_effect: 0.02, witness: true });
         assert!(!with("", &[("PROFILING_QUIET_MACHINE", "0")]).quiet_machine());
         assert!(!with("--in-process", &[]).instructions(), "which can't be, and was not asked for");
         let variables = [("PROFILING_BUDGET_BOUND", "figure")];

@@ -29,6 +29,7 @@ pub(crate) struct Configuration {
     pub budget_bound: Option<Bound>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    pub no_witness: Option<bool>,
     pub headroom: Option<f64>,
     pub history_file: Option<PathBuf>,
     /// Relative to the package.
@@ -39,7 +40,7 @@ pub(crate) struct Configuration {
 type Set = fn(&mut Configuration, Value<'_>) -> Result<(), String>;
 
 /// Every option that can be set: its name, which is that on the command line, and what it sets.
-const OPTIONS: [(&str, Set); 13] = [
+const OPTIONS: [(&str, Set); 14] = [
     ("samples", |all, value| value.number_or_text(cli::samples, &mut all.samples)),
     ("warmup", |all, value| value.number(cli::warmup, &mut all.warmup)),
     ("timeout", |all, value| value.text(cli::duration, &mut all.timeout)),
@@ -50,6 +51,7 @@ const OPTIONS: [(&str, Set); 13] = [
     ("budget-bound", |all, value| value.text(cli::bound, &mut all.budget_bound)),
     ("compare-time", |all, value| value.text(cli::duration, &mut all.compare_time)),
     ("minimum-effect", |all, value| value.text(cli::percent, &mut all.minimum_effect)),
+    ("no-witness", |all, value| value.flag(&mut all.no_witness)),
     ("headroom", |all, value| value.text(cli::percent, &mut all.headroom)),
     ("history-file", |all, value| value.text(|path| Ok(PathBuf::from(path)), &mut all.history_file)),
     ("platforms", |all, value| value.text(cli::path, &mut all.platforms)),
@@ -265,7 +267,7 @@ mod tests {
     fn every_option_can_be_set() -> Result<(), Box<dyn Error>> {
         let all = load(
             "[package.metadata.profiling]\nsamples = \"auto(max = 50)\"\nwarmup = 0\ntimeout = \"1s 500ms\"\n\
-             cold-samples = 3\nquiet-machine = true\ninstructions = false\nbudget-bound = \"figure\"\n\
+             cold-samples = 3\nquiet-machine = true\ninstructions = false\nno-witness = true\nbudget-bound = \"figure\"\n\
              compare-time = \"1min\"\nminimum-effect = \"5%\"\nheadroom = \"30%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n\
              keep-samples = 1000\n",
         )?;
@@ -277,6 +279,7 @@ mod tests {
             quiet_machine: Some(true),
             keep_samples: Some(KeepSamples::Most(1000)),
             instructions: Some(false),
+            no_witness: Some(true),
             budget_bound: Some(Bound::Figure),
             compare_time: Some(Duration::from_secs(60)),
             minimum_effect: Some(0.05),

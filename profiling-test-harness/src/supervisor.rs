@@ -34,6 +34,7 @@ use self::conversation::{Conversation, Ending, Started};
 use self::trial::Contestant;
 
 mod conversation;
+pub(crate) mod counting;
 mod rehearse;
 pub(crate) mod trial;
 mod witness;

@@ -24,7 +24,7 @@ use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::binary::HeldBinary;
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
-use crate::comparison::{COMPARED, Compared, Comparer};
+use crate::comparison::{COMPARED, Compared, Comparer, Step};
 use crate::config::{Configuration, ConfigurationError};
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
@@ -331,7 +331,7 @@ fn measure(
             };
             let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
             let progress = Progress::new(plans.len(), arguments.quiet);
-            let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
+            let mut look = |plan: &CasePlan, step: Step| progress.compare(plan, step);
             let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look);
             progress.finish();
             go_on()?;

@@ -162,6 +162,18 @@ impl Conversation {
         }
     }
 
+    /// Follows the messages until there are no more; `None` where they go on at the deadline.
+    pub(super) fn follow_for(&mut self, deadline: Instant) -> io::Result<Option<Ending>> {
+        while Instant::now() < deadline {
+            match self.follow_until(self.ended + 1, &mut |_| ())? {
+                Some(Ending::Late) => break,
+                Some(ending) => return Ok(Some(ending)),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Lets the worker take turns until there are enough samples, and follows it to its end.
     pub(super) fn follow_by_turns(
         &mut self,

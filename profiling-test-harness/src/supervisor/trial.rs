@@ -67,16 +67,18 @@ impl Supervisor {
     /// Whether workers can execute by turns here.
     pub(crate) const TAKES_TURNS: bool = Upper::HOLDS;
 
-    /// The samples of every contestant. `order` puts the contestants of each turn into order.
+    /// The samples of every contestant, whose first execution has the number `first`. `order` puts the contestants of
+    /// each turn into order.
     pub(crate) fn trial(
         &mut self,
         plan: &CasePlan,
+        first: u64,
         turns: Turns,
         contestants: &[Contestant<'_>],
         order: &mut dyn FnMut(&mut [usize]),
     ) -> io::Result<Result<Vec<Vec<Sample>>, TrialFailure>> {
         let plan = CasePlan { samples: Samples::Count(turns.samples()), ..*plan };
-        let parties = contestants.iter().map(|&contestant| self.join(&plan, contestant));
+        let parties = contestants.iter().map(|&contestant| self.join(&plan, first, contestant));
         let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
         let played = play(&mut parties, &plan, turns, order);
         let samples = parties.iter().map(|party| party.conversation.samples.to_vec()).collect::<io::Result<_>>();
@@ -86,8 +88,8 @@ impl Supervisor {
         Ok(played?.map_or(Ok(samples?), Err))
     }
 
-    fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
-        let round = Round { samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
+    fn join(&mut self, plan: &CasePlan, first: u64, contestant: Contestant<'_>) -> io::Result<Party> {
+        let round = Round { first, samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
         let program = Program::at(contestant.executable)?;
         let launch = self.plain(Command::new(contestant.executable), program, contestant.case_index)?;
         let launch = Launch { capture: true, ..launch };
