@@ -46,7 +46,7 @@ pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use atomic::write as replace_file;
+pub use atomic::{write as replace_file, write_with as replace_file_with};
 pub use error::StoreError;
 use error::io_error;
 pub use history::History;

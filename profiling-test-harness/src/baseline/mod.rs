@@ -30,6 +30,7 @@ use crate::session::params;
 use crate::wire::PROTOCOL;
 
 pub(crate) mod archive;
+mod packing;
 
 /// What [`Manifest::schema`] names.
 const SCHEMA: &str = "profiling.baseline/1";
@@ -66,6 +67,8 @@ pub(crate) enum BaselineError {
          --release"
     )]
     Optimised(Name),
+    #[error("the baseline `{}` can't be exported: {reason}, and no import would take that. Save it anew", .path.display())]
+    Unportable { path: PathBuf, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
