@@ -200,7 +200,7 @@ impl Extend<Finding> for Evidence {
     }
 }
 
-/// A finding for each name, up to [`NAMED`], in the order of the names; the last one knows how many more there are.
+/// A finding for each name, up to 20, in the order of the names; the last one knows how many more there are.
 pub fn named(names: &[String], finding: impl Fn(String) -> Finding) -> Vec<Finding> {
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();

@@ -153,7 +153,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// When an [`Observer`] is called, outside of the measured window.
+/// When an observer is called, outside of the measured window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// The inputs are built, and the job is called next.

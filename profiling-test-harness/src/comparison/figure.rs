@@ -62,9 +62,10 @@ impl Tested {
         Some(Self::new(metric, Statistic::P50, (middle(&old)?, middle(&new)?), comparison?))
     }
 
-    /// `comparison`, but for what lies below the metric's resolution.
+    /// `comparison`, but for what lies below the metric's resolution, and that of the statistic.
     pub(super) fn new(metric: Metric, statistic: Statistic, figures: (f64, f64), comparison: Comparison) -> Self {
-        let noise = comparison.noise.max(metric.resolution() / figures.0.max(1.0));
+        let least = if metric.is_time() { statistic.least_effect() } else { 0.0 };
+        let noise = comparison.noise.max(metric.resolution() / figures.0.max(1.0)).max(least);
         Self { metric, statistic, figures, comparison: comparison.with_noise(noise), shape: None }
     }
 
@@ -201,6 +202,16 @@ mod tests {
         assert!(settled(Role::Tail, &noisy));
         assert!(!settled(Role::Decides, &noisy));
         assert!(settled(Role::Aside, &longer));
+    }
+
+    #[test]
+    fn a_percentile_has_to_differ_by_more_than_the_median() {
+        let least = |statistic| {
+            let same = figure(Metric::Cpu, statistic, Role::Decides, |trial| 1e6 + f64::from(9 - trial));
+            same.verdict.map(|verdict| verdict.minimum_effect)
+        };
+        assert!(least(Statistic::P99).is_some_and(|least| least >= 0.1));
+        assert!(least(Statistic::Mean).is_some_and(|least| least < 0.1));
     }
 
     #[test]

@@ -42,6 +42,15 @@ impl Statistic {
             }
     }
 
+    /// The least share by which it has to differ, of a time: the few executions beyond a percentile are those that
+    /// the machine has disturbed, more in one build than in another by where its code lies.
+    pub(crate) fn least_effect(self) -> f64 {
+        match self {
+            Self::P50 | Self::Mean => 0.0,
+            Self::P90 | Self::P95 | Self::P99 => 0.1,
+        }
+    }
+
     /// Of the figures of a trial; `None` where there are none.
     pub(crate) fn of(self, figures: &[f64]) -> Option<f64> {
         let percentile = |percentile: Percentile| {
