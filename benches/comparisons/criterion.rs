@@ -2,6 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
+#[allow(dead_code)]
 #[path = "../src/work.rs"]
 mod work;
 

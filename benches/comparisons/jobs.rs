@@ -4,6 +4,7 @@ use profiling_core::profile_job;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+pub mod elsewhere;
 pub mod work;
 
 #[profile_job]
@@ -34,6 +35,26 @@ pub fn allocations() -> u64 {
 #[profile_job]
 pub fn strings() -> usize {
     work::strings()
+}
+
+#[profile_job]
+pub fn one_allocation() -> usize {
+    work::one_allocation()
+}
+
+#[profile_job(args(run))]
+pub fn rare_allocation(run: u64) -> usize {
+    work::rare_allocation(run)
+}
+
+#[profile_job(args(run))]
+pub fn rarely_slow(run: u64) -> u64 {
+    work::rarely_slow(run)
+}
+
+#[profile_job]
+pub fn rarely_late() {
+    work::rarely_late();
 }
 
 #[profile_job]

@@ -5,14 +5,13 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Whether this is the version in which jobs are slower and allocate more.
+const CHANGED: bool = cfg!(feature = "changed");
 /// By how many per cent the first CPU-bound job and the first of the allocations are slower.
-const SLOWER: u64 = if cfg!(feature = "slower-10") {
-    10
-} else if cfg!(feature = "slower-5") {
-    5
-} else {
-    0
-};
+const SLOWER: u64 = if CHANGED { 5 } else { 0 };
 
 /// So many dependent multiplications, about a nanosecond each.
 fn multiply(count: u64) -> u64 {
@@ -35,15 +34,12 @@ pub fn cpu_20ms() -> u64 {
     multiply(13_000_000)
 }
 
-/// One allocation in ten thousand more, with `one-allocation`. Slower by work on what is allocated.
+/// Slower by work on what is allocated.
 pub fn allocations() -> u64 {
     let mut sum = 0;
     for size in 0..10_000_u64 {
         let text = vec![size; 1 + size as usize % 32];
         sum ^= text.iter().sum::<u64>() ^ multiply(100 + SLOWER);
-    }
-    if cfg!(feature = "one-allocation") {
-        drop(black_box(Box::new(0_u8)));
     }
     sum
 }
@@ -54,6 +50,36 @@ pub fn strings() -> usize {
         *counts.entry(format!("key {}", number % 977)).or_default() += 1;
     }
     counts.values().copied().max().unwrap_or_default()
+}
+
+/// Some thousand allocations, and one more.
+pub fn one_allocation() -> usize {
+    let texts: Vec<String> = (0..2_000_u32).map(|number| number.to_string()).collect();
+    if CHANGED {
+        drop(black_box(Box::new(0_u8)));
+    }
+    texts.iter().map(String::len).sum()
+}
+
+/// The same, with one more in every sixteenth execution.
+pub fn rare_allocation(run: u64) -> usize {
+    let texts: Vec<String> = (0..2_000_u32).map(|number| number.to_string()).collect();
+    if CHANGED && run % 16 == 7 {
+        drop(black_box(Box::new(0_u8)));
+    }
+    texts.iter().map(String::len).sum()
+}
+
+/// Every sixteenth run takes three times as long.
+pub fn rarely_slow(run: u64) -> u64 {
+    multiply(if CHANGED && run % 16 == 7 { 300_000 } else { 100_000 })
+}
+
+/// Every sixteenth execution of a process waits three times as long.
+pub fn rarely_late() {
+    static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
+    let late = CHANGED && EXECUTIONS.fetch_add(1, Ordering::Relaxed) % 16 == 7;
+    std::thread::sleep(Duration::from_millis(if late { 3 } else { 1 }));
 }
 
 pub fn stream() -> u64 {

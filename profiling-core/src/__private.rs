@@ -8,9 +8,10 @@ mod on {
     use std::fmt::{Debug, Display};
 
     pub use crate::budget::{Budget, Subject};
+    pub use crate::fixture::{Given, Unmade, Value};
     pub use crate::job::{
-        Entry, Execution, ExecutionFuture, Failure, Isolation, JobDescriptor, Outcome, Param, ParamValue, Runtime,
-        SourceLocation,
+        Around, Entry, Execution, ExecutionFuture, Failure, Isolation, JobDescriptor, Outcome, Param, ParamValue,
+        Runtime, SourceLocation,
     };
     pub use crate::sampling::{Auto, Samples};
     pub use crate::statistics::Percentile;

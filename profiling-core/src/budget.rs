@@ -4,11 +4,16 @@
 //! is made of the times that the job would have needed had it had a CPU whenever it wanted one, so that other
 //! programs don't fail it.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::profile::{CaseProfile, Grade};
-use crate::sample::Sample;
+use crate::sample::{Column, Sample};
+use crate::samples::{CaseSamples, Derived};
 use crate::statistics::Percentile;
+use crate::statistics::select::ranked;
+use crate::statistics::values::Values;
 
 /// A time that is nearer to its budget than this, in thousandths of it, is called near, on either side: by so
 /// much do processes of the same code differ, and does a busy machine slow down what has a CPU. A peak is,
@@ -167,23 +172,33 @@ impl Estimate {
 
     /// Of a percentile: the figure and its upper end of samples as they were, the lower end of samples from
     /// which everything was taken that is not the job's own.
-    fn of(percentile: Percentile, seen: Vec<u64>, own: Vec<u64>) -> Option<Self> {
-        let (seen, own) = (sorted(seen), sorted(own));
-        Some(Self { figure: percentile.of(&seen)?, low: percentile.at_least(&own), high: percentile.at_most(&seen) })
+    fn of(percentile: Percentile, seen: &dyn Values<u64>, own: &dyn Values<u64>) -> io::Result<Option<Self>> {
+        let count = seen.count();
+        if count == 0 {
+            return Ok(None);
+        }
+        let high = percentile.rank_at_most(count);
+        let ranks: Vec<usize> = [percentile.rank(count)].into_iter().chain(high).collect();
+        let found = ranked(seen, &ranks)?;
+        let low = percentile.rank_at_least(count).map(|rank| ranked(own, &[rank])).transpose()?;
+        Ok(Some(Self { figure: found[0], low: low.map(|low| low[0]), high: high.map(|_| found[1]) }))
     }
 
     /// Of the median of what mostly repeats: where all samples are equal, there is nothing unsure about it.
-    fn of_count(counts: Vec<u64>) -> Option<Self> {
-        let counts = sorted(counts);
-        let (first, last) = (*counts.first()?, *counts.last()?);
-        if first == last { Some(Self::exact(first)) } else { Self::of(Percentile::P50, counts.clone(), counts) }
+    fn of_count(counts: &dyn Values<u64>) -> io::Result<Option<Self>> {
+        let Some(last) = counts.count().checked_sub(1) else { return Ok(None) };
+        let ends = ranked(counts, &[0, last])?;
+        if ends[0] == ends[1] { Ok(Some(Self::exact(ends[0]))) } else { Self::of(Percentile::P50, counts, counts) }
     }
 }
 
 impl Judgement {
     /// Judges a budget by the samples of a case and its profile.
-    #[must_use]
-    pub fn of(budget: Budget, samples: &[Sample], profile: &CaseProfile, bound: Bound) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of(budget: Budget, samples: &CaseSamples, profile: &CaseProfile, bound: Bound) -> io::Result<Self> {
         let Budget { subject, limit } = budget;
         let judgement = |estimate: Option<Estimate>, outcome, why| Self {
             budget: subject,
@@ -195,16 +210,16 @@ impl Judgement {
             outcome,
             why,
         };
-        let Some(estimate) = estimate(subject, samples, profile) else {
+        let Some(estimate) = estimate(subject, samples, profile)? else {
             let why = match subject {
                 Subject::Instructions => "instructions are counted with --instructions alone",
                 _ => "not measured on this platform or in this build",
             };
-            return judgement(None, Outcome::NotJudged, Some(why.to_owned()));
+            return Ok(judgement(None, Outcome::NotJudged, Some(why.to_owned())));
         };
-        let excuse = if is_wall(subject) { disturbance(samples, profile) } else { None };
+        let excuse = if is_wall(subject) { disturbance(samples, profile)? } else { None };
         let (outcome, why) = verdict(subject, limit, estimate, bound, excuse);
-        judgement(Some(estimate), outcome, why)
+        Ok(judgement(Some(estimate), outcome, why))
     }
 
     /// Whether a fresh measurement could show something else: times can.
@@ -265,46 +280,40 @@ fn is_wall(subject: Subject) -> bool {
     subject.unit() == Unit::Ns && subject != Subject::Cpu
 }
 
-fn estimate(subject: Subject, samples: &[Sample], profile: &CaseProfile) -> Option<Estimate> {
-    let wall =
-        |percentile| Estimate::of(percentile, all(samples, |s| Some(s.wall_ns))?, all(samples, |s| Some(own_wall(s)))?);
+fn estimate(subject: Subject, samples: &CaseSamples, profile: &CaseProfile) -> io::Result<Option<Estimate>> {
+    let column = |column| samples.column::<u64>(column);
+    let own = Derived { samples, columns: &OWN_WALL, of: own_wall };
+    let wall = |percentile| column(Column::WallNs).map_or(Ok(None), |seen| Estimate::of(percentile, &seen, &own));
+    let count = |name| column(name).map_or(Ok(None), |counts| Estimate::of_count(&counts));
     match subject {
         Subject::P50 => wall(Percentile::P50),
         Subject::P90 => wall(Percentile::P90),
         Subject::P95 => wall(Percentile::P95),
         Subject::P99 => wall(Percentile::P99),
         Subject::Max => {
-            let longest = samples.iter().map(|sample| sample.wall_ns).max()?;
-            let own = samples.iter().map(own_wall).max();
-            Some(Estimate { figure: longest, low: own, high: Some(longest) })
+            let Some(longest) = samples.max(Column::WallNs)? else { return Ok(None) };
+            let mut low = None;
+            own.visit(&mut |times| low = low.max(times.iter().copied().max()))?;
+            Ok(Some(Estimate { figure: longest, low, high: Some(longest) }))
         }
-        Subject::Cpu => {
-            let times = all(samples, |sample| sample.cpu_ns)?;
-            Estimate::of(Percentile::P50, times.clone(), times)
-        }
-        Subject::PeakMemory => profile.peak_memory_bytes().map(Estimate::exact),
+        Subject::Cpu => column(Column::CpuNs).map_or(Ok(None), |times| Estimate::of(Percentile::P50, &times, &times)),
+        Subject::PeakMemory => Ok(profile.peak_memory_bytes().map(Estimate::exact)),
         Subject::PeakHeap => {
-            let peak = all(samples, |sample| sample.peak_heap_bytes)?.into_iter().max()?;
-            let threads = samples.iter().filter_map(|sample| sample.peak_threads).max().unwrap_or(1);
+            let measured = column(Column::PeakHeapBytes).is_some();
+            let Some(peak) = samples.max(Column::PeakHeapBytes)?.filter(|_| measured) else { return Ok(None) };
+            let threads = samples.max(Column::PeakThreads)?.unwrap_or(1);
             let error = HEAP_ERROR_BYTES.saturating_mul(threads.saturating_sub(1));
             let (low, high) = (peak.saturating_sub(error), peak.saturating_add(error));
-            Some(Estimate { figure: peak, low: Some(low), high: Some(high) })
+            Ok(Some(Estimate { figure: peak, low: Some(low), high: Some(high) }))
         }
-        Subject::Allocations => Estimate::of_count(all(samples, |sample| sample.allocations)?),
-        Subject::Allocated => Estimate::of_count(all(samples, |sample| sample.allocated_bytes)?),
-        Subject::Instructions => profile.instructions.map(Estimate::exact),
+        Subject::Allocations => count(Column::Allocations),
+        Subject::Allocated => count(Column::AllocatedBytes),
+        Subject::Instructions => Ok(profile.instructions.map(Estimate::exact)),
     }
 }
 
-/// The figure of every sample; `None` where one lacks it.
-fn all(samples: &[Sample], figure: impl Fn(&Sample) -> Option<u64>) -> Option<Vec<u64>> {
-    samples.iter().map(figure).collect()
-}
-
-fn sorted(mut figures: Vec<u64>) -> Vec<u64> {
-    figures.sort_unstable();
-    figures
-}
+/// What [`own_wall`] looks at.
+const OWN_WALL: [Column; 4] = [Column::WallNs, Column::CpuNs, Column::RunQueueDelayNs, Column::VoluntarySwitches];
 
 /// The wall-clock time without what the executing thread waited for a CPU, which is no less than the CPU time
 /// of one that never waited for anything else. Where the job's own threads have run at the same time, they may
@@ -319,12 +328,14 @@ fn own_wall(sample: &Sample) -> u64 {
 
 /// Why wall-clock times show other programs, though the executing thread's own waiting is taken from them:
 /// it may have waited for threads or processes that had to wait for a CPU themselves.
-fn disturbance(samples: &[Sample], profile: &CaseProfile) -> Option<String> {
-    let noise = profile.noise.as_ref().filter(|noise| noise.grade == Grade::Noisy)?;
+fn disturbance(samples: &CaseSamples, profile: &CaseProfile) -> io::Result<Option<String>> {
+    let Some(noise) = profile.noise.as_ref().filter(|noise| noise.grade == Grade::Noisy) else { return Ok(None) };
     let alone = |sample: &Sample| {
         sample.run_queue_delay_ns.is_some() && (sample.peak_threads == Some(1) || sample.voluntary_switches == Some(0))
     };
-    (!samples.iter().all(alone)).then(|| format!("the machine was noisy: {}", noise.why.join("; ")))
+    let columns = [Column::RunQueueDelayNs, Column::PeakThreads, Column::VoluntarySwitches];
+    let all = samples.all(&columns, alone)?;
+    Ok((!all).then(|| format!("the machine was noisy: {}", noise.why.join("; "))))
 }
 
 #[cfg(test)]
@@ -364,7 +375,7 @@ mod tests {
     ) -> Judgement {
         let circumstances = Circumstances { machine, ..Circumstances::default() };
         let profile = CaseProfile::of(Params::new(), samples, &circumstances).expect("samples");
-        Judgement::of(Budget { subject, limit }, samples, &profile, bound)
+        Judgement::of(Budget { subject, limit }, &samples.into(), &profile, bound).expect("they are in memory")
     }
 
     fn judge(subject: Subject, limit: u64, samples: &[Sample]) -> Judgement {
@@ -498,7 +509,8 @@ mod tests {
         let mut profile = CaseProfile::of(Params::new(), &samples, &Circumstances::default()).expect("samples");
         profile.instructions = Some(1001);
         let budget = Budget { subject: Subject::Instructions, limit: 1000 };
-        assert_eq!(Judgement::of(budget, &samples, &profile, Bound::Lower).outcome, Outcome::Over);
+        let judgement = Judgement::of(budget, &samples.into(), &profile, Bound::Lower).expect("they are in memory");
+        assert_eq!(judgement.outcome, Outcome::Over);
     }
 
     #[test]

@@ -1,174 +1,259 @@
-//! What says that a job keeps state, or connections, between executions: pure functions from what was
-//! measured to sentences for people.
+//! What says that a job keeps state, or connections, between executions: as data, of which sentences are made
+//! where people read.
 
-use crate::measure::leftovers::Leftovers;
-use crate::sample::Sample;
-use crate::statistics::Growth;
+use serde::{Deserialize, Serialize};
 
-/// How many of a kind are named.
-const NAMED: usize = 5;
+#[cfg(feature = "profiling")]
+mod found;
+mod sentences;
 
-/// Why a job is taken to be stateful, or to need connections that outlive an execution.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How many of a kind are named in the data; of the others, how many there are.
+const NAMED: usize = 20;
+
+/// Something that an execution leaves behind, so that the next one finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Leftover {
+    /// Memory: the heap grows with every execution.
+    Heap {
+        /// By how many bytes.
+        bytes: i64,
+        /// The lower end of the figure's 95% interval.
+        low: i64,
+        /// The upper end.
+        high: i64,
+    },
+    /// A thread that is not idle.
+    Thread {
+        /// Its name.
+        name: String,
+    },
+    /// Threads, idle or not, at least one for every execution.
+    Threads {
+        /// How many.
+        count: u64,
+        /// After how many executions.
+        executions: u64,
+    },
+    /// A process that is still running.
+    Process {
+        /// Its name.
+        name: String,
+    },
+    /// A file, of whatever type, that is new or was changed.
+    File {
+        /// Its path.
+        path: String,
+    },
+    /// A directory that is new or was changed.
+    Directory {
+        /// Its path.
+        path: String,
+    },
+    /// A socket that listens.
+    Listener {
+        /// Its address.
+        address: String,
+    },
+    /// A socket that is connected.
+    Connection {
+        /// To this address.
+        address: String,
+    },
+    /// What an older release has written down as a sentence, of one of several cases.
+    Told {
+        /// What it speaks of.
+        about: Subject,
+        /// The sentence.
+        sentence: String,
+    },
+}
+
+/// What a finding speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// State that is kept between executions.
+    State,
+    /// Connections that outlive an execution.
+    Connections,
+}
+
+/// How sure it is that the job itself has left something behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "certainty", rename_all = "snake_case")]
+pub enum Certainty {
+    /// It was seen to.
+    Seen,
+    /// It may have been the job, or something else.
+    Unknown {
+        /// Why the two can't be told apart.
+        reason: String,
+    },
+}
+
+/// One thing that a case seems to leave behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What.
+    #[serde(flatten)]
+    pub leftover: Leftover,
+    /// How sure that is.
+    #[serde(flatten)]
+    pub certainty: Certainty,
+    /// How many more of its kind there are that are not named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Everything that one case, or all cases of a job, seem to leave behind; each thing once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Evidence {
-    /// Each sentence says why the job is stateful.
-    pub stateful: Vec<String>,
-    /// Each sentence says why it has persistent connections.
-    pub connections: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+impl Leftover {
+    /// What it speaks of.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Listener { .. } | Self::Connection { .. } => Subject::Connections,
+            Self::Told { about, .. } => *about,
+            _ => Subject::State,
+        }
+    }
+
+    /// This, which the job was seen to leave.
+    #[must_use]
+    pub fn seen(self) -> Finding {
+        Finding { leftover: self, certainty: Certainty::Seen, more: 0 }
+    }
+
+    /// This, which the job may have left, and why that can't be told.
+    #[must_use]
+    pub fn unknown(self, reason: impl Into<String>) -> Finding {
+        Finding { leftover: self, certainty: Certainty::Unknown { reason: reason.into() }, more: 0 }
+    }
+}
+
+impl Finding {
+    /// Whether the job was seen to leave it.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.certainty == Certainty::Seen
+    }
 }
 
 impl Evidence {
-    /// From the samples of a case, the number of its executions, warm-ups included, what its worker
-    /// left behind, and the files.
+    /// What was found, in the order of the kinds.
     #[must_use]
-    pub fn of(samples: &[Sample], executions: u64, left: &Leftovers, files: &[String]) -> Self {
-        let heap = heap(samples);
-        let threads = threads(left, executions, samples);
-        let processes = named(&left.processes, |name| format!("leaves the process `{name}` running"));
-        let files = named(files, |path| format!("leaves the file {path} behind"));
-        let listens = named(&left.listens, |at| format!("listens on {at}"));
-        let connected = named(&left.connected, |to| format!("stays connected to {to}"));
-        Self {
-            stateful: heap.into_iter().chain(threads).chain(processes).chain(files).collect(),
-            connections: listens.into_iter().chain(connected).collect(),
-        }
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
-    /// Adds what another case has shown, each sentence once.
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Whether anything of this was seen for certain.
+    #[must_use]
+    pub fn is_seen(&self, subject: Subject) -> bool {
+        self.findings.iter().any(|finding| finding.is_seen() && finding.leftover.subject() == subject)
+    }
+
+    /// Adds what else was found. What was seen once is known, whatever else was unsure about it.
     pub fn add(&mut self, other: Self) {
-        merge(&mut self.stateful, other.stateful);
-        merge(&mut self.connections, other.connections);
+        self.extend(other.findings);
     }
 }
 
-fn merge(into: &mut Vec<String>, from: Vec<String>) {
-    for sentence in from {
-        if !into.contains(&sentence) {
-            into.push(sentence);
+impl FromIterator<Finding> for Evidence {
+    fn from_iter<T: IntoIterator<Item = Finding>>(findings: T) -> Self {
+        let mut evidence = Self::default();
+        evidence.extend(findings);
+        evidence
+    }
+}
+
+impl Extend<Finding> for Evidence {
+    fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
+        for finding in findings {
+            match self.findings.iter_mut().find(|known| known.leftover == finding.leftover) {
+                Some(known) => {
+                    known.more = known.more.max(finding.more);
+                    if finding.is_seen() {
+                        known.certainty = finding.certainty;
+                    }
+                }
+                None => self.findings.push(finding),
+            }
         }
     }
 }
 
-fn heap(samples: &[Sample]) -> Option<String> {
-    let retained: Option<Vec<i64>> = samples.iter().map(|sample| sample.retained_heap_bytes).collect();
-    let growth = Growth::of(&retained?)?;
-    let [slope, low, high] = [growth.slope, growth.low, growth.high].map(grouped);
-    if low == high {
-        return Some(format!("retains {slope} bytes more after every execution"));
-    }
-    Some(format!("retains {slope} bytes more after every execution (95% interval {low} to {high})"))
-}
-
-fn threads(left: &Leftovers, executions: u64, samples: &[Sample]) -> Option<String> {
-    let busy = &left.busy_threads;
-    if let Some(name) = busy.first() {
-        let many = if busy.len() == 1 { "a thread".to_owned() } else { format!("{} threads", busy.len()) };
-        return Some(format!("leaves {many} running, such as `{}`", printable(name)));
-    }
-    // A pool's idle threads are started once; these come with every execution.
-    let counts: Option<Vec<u64>> = samples.iter().map(|sample| sample.peak_threads).collect();
-    let counts = counts.filter(|counts| counts.len() >= 3)?;
-    let with_each = counts.windows(2).all(|pair| pair[0] < pair[1]) && left.threads >= executions;
-    with_each.then(|| format!("leaves {} threads behind after {executions} executions", left.threads))
-}
-
-/// With nothing in it that a terminal obeys.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-fn named(all: &[String], sentence: impl Fn(&str) -> String) -> Vec<String> {
-    let mut sorted: Vec<&String> = all.iter().collect();
+/// A finding for each name, up to 20, in the order of the names; the last one knows how many more there are.
+pub fn named(names: &[String], finding: impl Fn(String) -> Finding) -> Vec<Finding> {
+    let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let mut sentences: Vec<String> = sorted.iter().take(NAMED).map(|one| sentence(&printable(one))).collect();
-    if let (Some(last), more @ 1..) = (sentences.last_mut(), sorted.len().saturating_sub(NAMED)) {
-        *last = format!("{last}, and {more} more");
+    let more = sorted.len().saturating_sub(NAMED);
+    let mut findings: Vec<Finding> = sorted.into_iter().take(NAMED).map(|name| finding(name.clone())).collect();
+    if let Some(last) = findings.last_mut() {
+        last.more = more as u64;
     }
-    sentences
-}
-
-/// A number of bytes with commas between the thousands.
-#[expect(clippy::cast_possible_truncation, reason = "rounded on purpose")]
-fn grouped(bytes: f64) -> String {
-    let digits = (bytes.round() as i64).to_string();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", &*digits), |digits| ("-", digits));
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
-    format!("{sign}{}", groups.join(","))
+    findings
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn retaining(bytes: &[i64]) -> Vec<Sample> {
-        let sample = |&bytes: &i64| Sample { retained_heap_bytes: Some(bytes), ..Sample::default() };
-        bytes.iter().map(sample).collect()
-    }
-
-    fn stateful(samples: &[Sample], left: &Leftovers, files: &[String]) -> Vec<String> {
-        Evidence::of(samples, 12, left, files).stateful
-    }
-
-    #[test]
-    fn nothing_left_is_no_evidence() {
-        let left = Leftovers { file_descriptors: Some(3), threads: 4, ..Leftovers::default() };
-        assert_eq!(Evidence::of(&retaining(&[500, 0, 0, 0, 0]), 12, &left, &[]), Evidence::default());
-        assert_eq!(Evidence::of(&[Sample::default(); 10], 12, &left, &[]), Evidence::default());
-    }
-
-    #[test]
-    fn a_heap_that_grows_is_told_with_its_slope() {
-        let exact = stateful(&retaining(&[1 << 20; 10]), &Leftovers::default(), &[]);
-        assert_eq!(exact, ["retains 1,048,576 bytes more after every execution"]);
-        let rough = stateful(&retaining(&[90, 110, 100, 95, 105]), &Leftovers::default(), &[]);
-        assert!(rough[0].contains("bytes more after every execution (95% interval "), "{rough:?}");
-    }
-
-    #[test]
-    fn everything_left_is_named() {
-        let left = Leftovers {
-            listens: vec!["127.0.0.1:4711".to_owned()],
-            connected: vec!["10.0.0.1:80".to_owned(), "10.0.0.1:80".to_owned()],
-            busy_threads: vec!["ticker".to_owned()],
-            processes: vec!["sleep".to_owned()],
-            ..Leftovers::default()
-        };
-        let evidence = Evidence::of(&[], 1, &left, &["/tmp/x".to_owned()]);
-        let expected = [
-            "leaves a thread running, such as `ticker`",
-            "leaves the process `sleep` running",
-            "leaves the file /tmp/x behind",
-        ];
-        assert_eq!(evidence.stateful, expected);
-        assert_eq!(evidence.connections, ["listens on 127.0.0.1:4711", "stays connected to 10.0.0.1:80"]);
-    }
-
-    #[test]
-    fn idle_threads_are_evidence_where_every_execution_leaves_one() {
-        let left = Leftovers { threads: 12, ..Leftovers::default() };
-        let counting = |counts: [u64; 4]| {
-            let samples = counts.map(|count| Sample { peak_threads: Some(count), ..Sample::default() });
-            stateful(&samples, &left, &[])
-        };
-        assert_eq!(counting([17, 17, 17, 17]), Vec::<String>::new(), "a large pool, started once");
-        assert_eq!(counting([3, 4, 5, 6]), ["leaves 12 threads behind after 12 executions"]);
-        assert_eq!(stateful(&[], &left, &[]), Vec::<String>::new());
+    fn file(path: &str) -> Leftover {
+        Leftover::File { path: path.to_owned() }
     }
 
     #[test]
     fn many_of_a_kind_are_counted() {
-        let files: Vec<String> = (0..9).map(|file| format!("/tmp/{file}")).collect();
-        let sentences = stateful(&[], &Leftovers::default(), &files);
-        assert_eq!(sentences.len(), NAMED);
-        assert_eq!(sentences[4], "leaves the file /tmp/4 behind, and 4 more");
+        let paths: Vec<String> = (100..130).map(|file| format!("/tmp/{file}")).collect();
+        let findings = named(&paths, |path| Leftover::File { path }.seen());
+        assert_eq!((findings.len(), findings[18].more, findings[19].more), (NAMED, 0, 10));
+        assert_eq!(findings[19].leftover, file("/tmp/119"));
     }
 
     #[test]
-    fn cases_add_up() {
-        let one = || Evidence { stateful: vec!["a".to_owned()], connections: vec!["b".to_owned()] };
-        let mut both = one();
-        both.add(one());
-        assert_eq!(both, one());
+    fn what_is_seen_once_is_known() {
+        let mut evidence = Evidence::from_iter([file("/a").unknown("who knows"), file("/b").seen()]);
+        assert!(evidence.is_seen(Subject::State));
+        evidence.add([file("/b").unknown("who knows"), file("/a").seen()].into_iter().collect());
+        assert_eq!(evidence.findings(), [file("/a").seen(), file("/b").seen()]);
+        let doubt: Evidence = [file("/a").unknown("who knows")].into_iter().collect();
+        assert!(!doubt.is_seen(Subject::State) && !doubt.is_empty());
+    }
+
+    #[test]
+    fn is_a_list_in_json() {
+        let evidence: Evidence = [
+            Leftover::Heap { bytes: 7, low: 6, high: 8 }.seen(),
+            Finding { more: 2, ..file("/a").unknown("who knows") },
+            Leftover::Told { about: Subject::Connections, sentence: "listens on x".to_owned() }.seen(),
+        ]
+        .into_iter()
+        .collect();
+        let json = serde_json::json!([
+            {"kind": "heap", "bytes": 7, "low": 6, "high": 8, "certainty": "seen"},
+            {"kind": "file", "path": "/a", "certainty": "unknown", "reason": "who knows", "more": 2},
+            {"kind": "told", "about": "connections", "sentence": "listens on x", "certainty": "seen"},
+        ]);
+        assert_eq!(serde_json::to_value(&evidence).expect("serialises"), json);
+        assert_eq!(serde_json::from_value::<Evidence>(json).expect("valid"), evidence);
     }
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::fixture::{Fixture, Unmade};
 use crate::measure::{Meter, markers};
 use crate::sampling::Samples;
 use crate::stage::recorder;
@@ -48,8 +49,21 @@ pub struct JobDescriptor {
     pub budgets: &'static [Budget],
     /// The platforms that the job is to run on, by their ids in the catalogue of platforms.
     pub targets: &'static [&'static str],
+    /// The attribute's own code around the function.
+    pub around: Around,
     /// How to execute the job.
     pub entry: Entry,
+}
+
+/// The attribute's own code around a job's execution: what comes of it is no part of the job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Around {
+    /// `fixture`, before the first execution.
+    pub fixture: bool,
+    /// `setup`, or `args` that call something, before each.
+    pub before: bool,
+    /// `verify` or `teardown`, after each.
+    pub after: bool,
 }
 
 /// What has a process of its own.
@@ -139,21 +153,49 @@ impl fmt::Display for Failure {
     }
 }
 
+/// When an observer is called, outside of the measured window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The inputs are built, and the job is called next.
+    Call,
+    /// The job has returned just now.
+    Return,
+}
+
+/// Whoever wants to look around, right before and right after each call of the job.
+pub(crate) struct Observer(pub(crate) Box<dyn FnMut(Moment)>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 /// One execution of a case, as the generated code sees it.
 #[derive(Debug)]
 pub struct Execution {
     number: u64,
     levels: &'static [usize],
     meter: Meter,
+    fixture: Fixture,
+    observer: Option<Observer>,
 }
 
 impl Execution {
     pub(crate) fn new(number: u64, levels: &'static [usize], meter: Meter) -> Self {
-        Self { number, levels, meter }
+        Self { number, levels, meter, fixture: Fixture::default(), observer: None }
+    }
+
+    pub(crate) fn fixture_mut(&mut self) -> &mut Fixture {
+        &mut self.fixture
     }
 
     pub(crate) fn meter(&mut self) -> &mut Meter {
         &mut self.meter
+    }
+
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 
     pub(crate) fn set_number(&mut self, number: u64) {
@@ -172,9 +214,48 @@ impl Execution {
         self.levels[position]
     }
 
+    /// The values of `fixture`, for one execution. Where they are to be made, there is none: they are made and
+    /// kept.
+    ///
+    /// # Errors
+    ///
+    /// What to return at once: how making them has ended.
+    pub fn fixture<T: 'static>(&mut self, make: impl FnOnce() -> Result<T, Unmade>) -> Result<T, Outcome> {
+        if self.fixture.is_wanted() { Err(self.made(make())) } else { self.lent() }
+    }
+
+    /// The same of an async job.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub async fn awaited_fixture<T: 'static>(
+        &mut self,
+        make: impl Future<Output = Result<T, Unmade>>,
+    ) -> Result<T, Outcome> {
+        if self.fixture.is_wanted() { Err(self.made(make.await)) } else { self.lent() }
+    }
+
+    fn made<T: 'static>(&mut self, values: Result<T, Unmade>) -> Outcome {
+        self.keep(values.map_err(|unmade| Failure(unmade.into_reason()))?);
+        Ok(())
+    }
+
+    fn lent<T: 'static>(&mut self) -> Result<T, Outcome> {
+        self.fixture.lend().ok_or_else(|| Err(Failure("the fixture was not made".to_owned())))
+    }
+
+    /// Keeps the values of `fixture` for the next execution.
+    pub fn keep<T: 'static>(&mut self, values: T) {
+        self.fixture.keep(values);
+    }
+
     /// Opens the measured window. The last thing it does is read the clock.
     #[inline]
     pub fn start(&mut self) {
+        if let Some(Observer(observe)) = &mut self.observer {
+            observe(Moment::Call);
+        }
         recorder::open();
         markers::profiling_execution_begins(&mut self.meter);
     }
@@ -184,6 +265,9 @@ impl Execution {
     pub fn stop(&mut self) {
         markers::profiling_execution_ends(&mut self.meter);
         recorder::close();
+        if let Some(Observer(observe)) = &mut self.observer {
+            observe(Moment::Return);
+        }
     }
 }
 
@@ -208,6 +292,7 @@ impl JobDescriptor {
         isolation: Isolation::Case,
         budgets: &[],
         targets: &[],
+        around: Around { fixture: false, before: false, after: false },
         entry: Entry::Sync(|_| Ok(())),
     };
 

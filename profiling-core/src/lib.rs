@@ -31,16 +31,24 @@ pub mod breakdown;
 pub mod budget;
 #[cfg(feature = "build")]
 pub mod embed;
-#[cfg(feature = "profiling")]
+#[cfg(feature = "formats")]
+pub mod environment;
+#[cfg(feature = "formats")]
 pub mod evidence;
 #[cfg(feature = "formats")]
 pub mod fingerprint;
+#[cfg(feature = "profiling")]
+mod fixture;
 #[cfg(feature = "formats")]
 pub mod history;
 #[cfg(feature = "profiling")]
 pub mod job;
 #[cfg(feature = "profiling")]
 pub mod measure;
+#[cfg(feature = "formats")]
+pub mod mixture;
+#[cfg(feature = "formats")]
+pub mod origin;
 mod payload;
 #[cfg(feature = "formats")]
 pub mod profile;
@@ -52,6 +60,8 @@ pub mod runner;
 mod runtime_metrics;
 #[cfg(feature = "formats")]
 pub mod sample;
+#[cfg(feature = "formats")]
+pub mod samples;
 #[cfg(feature = "formats")]
 pub mod sampling;
 pub mod stage;

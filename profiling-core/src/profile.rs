@@ -1,12 +1,19 @@
 //! The statistical summary of a job's samples, with the environment it was measured in.
 
+use std::fmt::Write;
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::advise::Advice;
 use crate::breakdown::Breakdown;
 use crate::budget::Judgement;
+pub use crate::environment::Environment;
+use crate::evidence::{Evidence, Subject};
 use crate::fingerprint::{Change, Fingerprint};
-use crate::sample::Sample;
+use crate::origin::{HarnessTarget, Origin};
+use crate::sample::{Column, Sample};
+use crate::samples::CaseSamples;
 use crate::sampling::Sampling;
 use crate::statistics::{Model, Percentile, Summary};
 use crate::tangle::JobProfile;
@@ -35,7 +42,8 @@ pub struct Profile {
     /// be told, because neither resident memory nor the heap could be measured.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<JobProfile>,
-    /// Why the job is taken to be stateful, where it was seen to be; a sentence each.
+    /// Why the job is taken to be stateful, where it was seen to be; a sentence each, made from the evidence of
+    /// the cases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stateful_evidence: Vec<String>,
     /// Why it is taken to have persistent connections, where it was seen to; a sentence each.
@@ -52,11 +60,18 @@ pub struct Profile {
     /// How the figures grow with the parameters that are numbers and vary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
-    /// Where the newest of the cases were measured.
+    /// Where the newest of the cases were measured. This and the next three are true of every case that has no
+    /// [`CaseProfile::origin`] of its own.
     pub environment: Environment,
     /// What was measured. Absent where nobody took it, or where the cases were measured of different things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// See [`Origin::harness`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness: Option<HarnessTarget>,
+    /// See [`Origin::executable`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
     /// What has changed since, as the last release build of the package found; with any, the figures are no
     /// basis for advice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +98,9 @@ pub type Params = serde_json::Map<String, serde_json::Value>;
 pub struct CaseProfile {
     /// The values of the job's parameters; empty for a job without.
     pub params: Params,
+    /// Where, when and of what this case was measured, where that is not what the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The number of measured executions.
     pub samples: u32,
     /// The percentiles that so few samples don't support: the figures are there, but they have no interval,
@@ -114,6 +132,9 @@ pub struct CaseProfile {
     /// How much other programs disturbed the measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What it seems to leave behind for the next execution.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
     /// What came of it within the limits of platforms, where that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rehearsals: Vec<Rehearsal>,
@@ -222,6 +243,8 @@ pub struct Circumstances {
     pub file_descriptors_left_open: Option<i64>,
     /// See [`CaseProfile::instructions`].
     pub instructions: Option<u64>,
+    /// See [`CaseProfile::evidence`].
+    pub evidence: Evidence,
     /// See [`CaseProfile::rehearsals`].
     pub rehearsals: Vec<Rehearsal>,
     /// See [`CaseProfile::breakdown`].
@@ -358,41 +381,7 @@ pub struct ColdStart {
     pub first_execution_ns: u64,
 }
 
-/// Where a profile was measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    /// When, in RFC 3339.
-    pub profiled_at: String,
-    /// The operating system, as in `std::env::consts::OS`.
-    pub os: String,
-    /// The architecture, as in `std::env::consts::ARCH`.
-    pub arch: String,
-    /// The target triple.
-    pub target: String,
-    /// The CPU's own name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_model: Option<String>,
-    /// The logical CPUs that this process may use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logical_cpus: Option<u32>,
-    /// The machine's memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// The compiler, as `rustc --version` prints it.
-    pub rustc: String,
-    /// Cargo's `OPT_LEVEL`: `0` to `3`, `s` or `z`.
-    pub opt_level: String,
-    /// Whether debug assertions were on.
-    pub debug_assertions: bool,
-    /// The commit that was checked out, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_commit: Option<String>,
-    /// What the measurement itself adds to the wall-clock time of each execution.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub measurement_overhead_ns: Option<u64>,
-}
-
-/// One line of `<job>.samples.jsonl`: a sample with the case that it belongs to.
+/// One line of `<job>.samples.jsonl.gz`: a sample with the case that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// The case's parameters.
@@ -405,23 +394,40 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
-    /// What `serde_json::to_string` makes of it. In a user's test build, which optimises neither, that would
-    /// be more work than all else that the harness does for a sample.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        let Self { params, sample, figures } = self;
-        let mut json = format!("{{\"params\":{},\"sample\":{sample},", serde_json::to_string(params)?);
+    /// What the lines of a case begin with.
+    pub(crate) fn prefix(params: &Params) -> serde_json::Result<String> {
+        Ok(format!("{{\"params\":{},\"sample\":", serde_json::to_string(params)?))
+    }
+
+    /// Makes `line` what serde makes of a record, with an end of the line. In a user's test build, which optimises
+    /// neither, that would be more work than all else that the harness does for a sample.
+    pub(crate) fn write(prefix: &str, sample: usize, figures: &Sample, line: &mut String) {
+        line.clear();
+        line.push_str(prefix);
         // A string takes everything.
-        let _ = figures.write_json(&mut json);
-        json.push('}');
-        Ok(json)
+        let _ = write!(line, "{sample},").and_then(|()| figures.write_json(line));
+        line.push_str("}\n");
     }
 }
 
-impl Environment {
-    /// Whether figures of this build say something about production.
+impl Profile {
+    /// The evidence of all cases, each finding once.
     #[must_use]
-    pub fn is_optimised(&self) -> bool {
-        self.opt_level != "0" && !self.debug_assertions
+    pub fn evidence(&self) -> Evidence {
+        self.cases.iter().flat_map(|case| case.evidence.findings()).cloned().collect()
+    }
+
+    /// Why it isn't known whether the job keeps this, where no case was seen to; a sentence each.
+    #[must_use]
+    pub fn doubts(&self, subject: Subject) -> Vec<String> {
+        let summary = self.summary.as_ref();
+        let (declared, seen) = match subject {
+            Subject::State => (summary.is_some_and(|summary| summary.stateful), &self.stateful_evidence),
+            Subject::Connections => {
+                (summary.is_some_and(|summary| summary.persistent_connections), &self.connection_evidence)
+            }
+        };
+        if declared || !seen.is_empty() { Vec::new() } else { self.evidence().doubts(subject) }
     }
 }
 
@@ -429,25 +435,41 @@ impl CaseProfile {
     /// Summarises the samples of a case; `None` without samples.
     #[must_use]
     pub fn of(params: Params, samples: &[Sample], circumstances: &Circumstances) -> Option<Self> {
+        // What is in memory can be read.
+        Self::of_samples(params, &samples.into(), circumstances).ok().flatten()
+    }
+
+    /// The same of samples of which there may be more than fit into memory.
+    ///
+    /// # Errors
+    ///
+    /// Where they can't be read.
+    pub fn of_samples(
+        params: Params,
+        samples: &CaseSamples,
+        circumstances: &Circumstances,
+    ) -> io::Result<Option<Self>> {
         let cold_starts = &circumstances.cold_starts;
-        let wall: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
-        Some(Self {
+        let Some(wall_ns) = Summary::of_samples(samples, Column::WallNs)? else { return Ok(None) };
+        Ok(Some(Self {
             params,
+            origin: None,
             samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
             unsupported: Percentile::unsupported_by(samples.len()),
-            wall_ns: Summary::of(&wall)?,
-            figures: Figures::of(samples),
+            wall_ns,
+            figures: Figures::of(samples)?,
             instructions: circumstances.instructions,
             tree_peak: circumstances.tree_peak,
             file_descriptors_left_open: circumstances.file_descriptors_left_open,
             cold_start: ColdStart::median(cold_starts),
             cold_starts: if cold_starts.len() > 1 { cold_starts.clone() } else { Vec::new() },
-            noise: Noise::of(samples, circumstances.machine),
+            noise: Noise::of(samples, circumstances.machine)?,
+            evidence: circumstances.evidence.clone(),
             rehearsals: circumstances.rehearsals.clone(),
             sampling: circumstances.sampling,
             budgets: Vec::new(),
             breakdown: circumstances.breakdown.clone(),
-        })
+        }))
     }
 
     /// The largest peak of resident memory, child processes included; of the heap where resident memory was not measured.
@@ -508,6 +530,7 @@ fn mebibytes(bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Leftover;
 
     fn case(wall_ns: u64, peak_rss_bytes: Option<u64>, samples: usize) -> CaseProfile {
         let sample = Sample { wall_ns, peak_rss_bytes, peak_heap_bytes: Some(5), ..Sample::default() };
@@ -543,8 +566,10 @@ mod tests {
         let params = Params::from_iter([("k \"é".to_owned(), "\n".into()), ("n".to_owned(), (-1).into())]);
         for (figures, params) in [(Sample::default(), Params::new()), (some, params.clone()), (everything, params)] {
             let record = SampleRecord { params, sample: 7, figures };
-            let json = record.to_json().expect("every record can be written");
-            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written"));
+            let prefix = SampleRecord::prefix(&record.params).expect("params can be written");
+            let mut json = String::new();
+            SampleRecord::write(&prefix, 7, &record.figures, &mut json);
+            assert_eq!(json, serde_json::to_string(&record).expect("every record can be written") + "\n");
         }
     }
 
@@ -571,6 +596,26 @@ mod tests {
         let mut unknown = case(1, None, 1);
         unknown.figures.peak_heap_bytes = None;
         assert_eq!(JobProfile::of(&[unknown], false, false), None);
+    }
+
+    #[test]
+    fn what_was_seen_or_declared_is_not_doubted() {
+        let mut profile: Profile = serde_json::from_value(serde_json::json!({
+            "schema": SCHEMA, "package": "p", "job": "j", "source": {"file": "f", "line": 1}, "cases": [],
+            "environment": {"profiled_at": "", "os": "", "arch": "", "target": "", "rustc": "", "opt_level": "3",
+                            "debug_assertions": false}
+        }))
+        .expect("valid");
+        profile.cases = vec![case(1, Some(1), 1), case(1, Some(1), 1)];
+        let doubt = Leftover::File { path: "/x".to_owned() }.unknown("who knows");
+        profile.cases.iter_mut().for_each(|case| case.evidence.extend([doubt.clone()]));
+        assert_eq!(profile.doubts(Subject::State), ["may leave the file /x behind: who knows"]);
+        assert_eq!(profile.doubts(Subject::Connections), Vec::<String>::new());
+        profile.summary = JobProfile::of(&profile.cases, true, false);
+        assert_eq!(profile.doubts(Subject::State), Vec::<String>::new());
+        profile.summary = None;
+        profile.stateful_evidence.push("leaves the file /y behind".to_owned());
+        assert_eq!(profile.doubts(Subject::State), Vec::<String>::new());
     }
 
     #[test]

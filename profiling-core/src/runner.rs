@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::breakdown::Breakdown;
-use crate::job::{Case, Entry, Execution, Failure, Runtime};
+use crate::job::{Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
 use crate::measure::leftovers::{Before, Leftovers};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
@@ -26,6 +26,7 @@ use crate::tangle::{JobProfile, ProfilingError};
 #[derive(Debug)]
 pub struct CaseRunner {
     entry: Entry,
+    has_fixture: bool,
     runtime: Option<tokio::runtime::Runtime>,
     execution: Execution,
     /// Of an async job's runtime.
@@ -53,7 +54,33 @@ impl CaseRunner {
         recorder::clear();
         let watch = runtime.as_ref().map(|runtime| RuntimeWatch::new(runtime.handle()));
         let execution = Execution::new(number, case.levels(), meter);
-        Ok(Self { entry: case.job.entry, runtime, execution, watch, retained: 0 })
+        let (entry, has_fixture) = (case.job.entry, case.job.around.fixture);
+        Ok(Self { entry, has_fixture, runtime, execution, watch, retained: 0 })
+    }
+
+    /// Makes the values of the job's `fixture`, where it has one and they are not there: as the first execution
+    /// would, but apart from it.
+    ///
+    /// # Errors
+    ///
+    /// Where that returned `Err` or panicked.
+    pub fn prepare(&mut self) -> Result<(), Failure> {
+        if !self.has_fixture || self.execution.fixture_mut().is_kept() {
+            return Ok(());
+        }
+        self.execution.fixture_mut().want();
+        self.call(&mut 0)
+    }
+
+    /// Drops the values of the job's `fixture`, for async jobs on their runtime, before the process ends. A panic
+    /// of theirs ends here: whatever was measured is true without them.
+    pub fn release(&mut self) {
+        let fixture = std::mem::take(self.execution.fixture_mut());
+        // The panic's message was printed by the hook.
+        let _ = catch_unwind(AssertUnwindSafe(|| match &self.runtime {
+            Some(runtime) => runtime.block_on(async { drop(fixture) }),
+            None => drop(fixture),
+        }));
     }
 
     /// The next execution: builds the inputs, measures the call, verifies, drops inputs and output.
@@ -65,19 +92,13 @@ impl CaseRunner {
     /// Like [`execute`](Self::execute), and calls `on_wait` once the execution has ended and processes
     /// are to be waited for.
     pub fn execute_noting(&mut self, on_wait: &mut dyn FnMut()) -> Result<Sample, Failure> {
-        PANICKED_AT.take();
+        self.prepare()?;
         self.watch.iter_mut().for_each(|watch| watch.begin());
         let live_before = allocator::live_bytes();
-        let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
         let mut polled_ns = 0;
-        let ended = catch_unwind(AssertUnwindSafe(|| match (entry, runtime) {
-            (Entry::Async { start, .. }, Some(runtime)) => runtime.block_on(polled(start(execution), &mut polled_ns)),
-            (Entry::Async { .. }, None) => unreachable!("an async job is given its runtime by `new`"),
-            (Entry::Sync(call), _) => call(execution),
-        }));
+        let ended = self.call(&mut polled_ns);
         recorder::close();
         self.execution.set_number(self.execution.number() + 1);
-        let ended = ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())));
         let sample = if ended.is_ok() { self.execution.meter().take(on_wait) } else { None };
         self.execution.meter().abandon();
         ended?;
@@ -85,6 +106,22 @@ impl CaseRunner {
         sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
         self.watch.iter_mut().for_each(|watch| watch.end(polled_ns));
         Ok(sample)
+    }
+
+    fn call(&mut self, polled_ns: &mut u64) -> Outcome {
+        PANICKED_AT.take();
+        let (entry, runtime, execution) = (self.entry, self.runtime.as_ref(), &mut self.execution);
+        let ended = catch_unwind(AssertUnwindSafe(|| match (entry, runtime) {
+            (Entry::Async { start, .. }, Some(runtime)) => runtime.block_on(polled(start(execution), polled_ns)),
+            (Entry::Async { .. }, None) => unreachable!("an async job is given its runtime by `new`"),
+            (Entry::Sync(call), _) => call(execution),
+        }));
+        ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))
+    }
+
+    /// Calls `observer` right before and right after each call of the job, outside of the measured window.
+    pub fn observe(&mut self, observer: impl FnMut(Moment) + 'static) {
+        self.execution.observe(Observer(Box::new(observer)));
     }
 
     /// What there is now and was not before. Lets the job's runtime finish what it has begun.
@@ -126,6 +163,7 @@ impl CaseRunner {
 
 impl Drop for CaseRunner {
     fn drop(&mut self) {
+        self.release();
         // What is left of the runtime must not be measured with the next job; but a blocking task that
         // this job left behind must not hold up the end.
         if let Some(runtime) = self.runtime.take() {

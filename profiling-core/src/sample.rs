@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::Figure;
+
 /// The figures of one measured execution.
 ///
 /// A figure that this platform or this run could not measure is `None`, and absent from JSON.
@@ -81,9 +83,40 @@ pub struct Sample {
     pub hardware_instructions: Option<u64>,
 }
 
-macro_rules! write_json {
-    ($($figure:ident)+) => {
+/// Declares [`Column`] and what goes through the figures one by one, in their order in JSON.
+macro_rules! columns {
+    ($($figure:ident $column:ident)+) => {
+        /// One figure of all samples.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Column {
+            /// [`Sample::wall_ns`].
+            WallNs,
+            $(#[doc = concat!("[`Sample::", stringify!($figure), "`].")] $column,)+
+        }
+
+        impl Column {
+            /// All of them.
+            pub(crate) const ALL: [Self; [stringify!(wall_ns), $(stringify!($figure)),+].len()] =
+                [Self::WallNs, $(Self::$column),+];
+        }
+
         impl Sample {
+            /// The figure as a [`key`](Figure::key).
+            pub(crate) fn key(&self, column: Column) -> Option<u64> {
+                match column {
+                    Column::WallNs => Some(self.wall_ns),
+                    $(Column::$column => self.$figure.map(Figure::key),)+
+                }
+            }
+
+            /// Sets the figure to that of a [`key`](Figure::key).
+            pub(crate) fn set_key(&mut self, column: Column, key: Option<u64>) {
+                match column {
+                    Column::WallNs => self.wall_ns = key.unwrap_or_default(),
+                    $(Column::$column => self.$figure = key.map(Figure::of_key),)+
+                }
+            }
+
             /// Appends its fields as they are in JSON: `"wall_ns":521,"cpu_ns":19840`.
             pub(crate) fn write_json(&self, json: &mut String) -> fmt::Result {
                 let Self { wall_ns, $($figure),+ } = *self;
@@ -97,9 +130,25 @@ macro_rules! write_json {
     };
 }
 
-write_json! {
-    cpu_ns cpu_user_ns cpu_system_ns peak_rss_bytes peak_heap_bytes allocated_bytes allocations
-    retained_heap_bytes minor_faults major_faults voluntary_switches involuntary_switches
-    run_queue_delay_ns read_bytes written_bytes device_read_bytes device_written_bytes peak_threads
-    peak_file_descriptors hardware_instructions
+columns! {
+    cpu_ns CpuNs
+    cpu_user_ns CpuUserNs
+    cpu_system_ns CpuSystemNs
+    peak_rss_bytes PeakRssBytes
+    peak_heap_bytes PeakHeapBytes
+    allocated_bytes AllocatedBytes
+    allocations Allocations
+    retained_heap_bytes RetainedHeapBytes
+    minor_faults MinorFaults
+    major_faults MajorFaults
+    voluntary_switches VoluntarySwitches
+    involuntary_switches InvoluntarySwitches
+    run_queue_delay_ns RunQueueDelayNs
+    read_bytes ReadBytes
+    written_bytes WrittenBytes
+    device_read_bytes DeviceReadBytes
+    device_written_bytes DeviceWrittenBytes
+    peak_threads PeakThreads
+    peak_file_descriptors PeakFileDescriptors
+    hardware_instructions HardwareInstructions
 }

@@ -1,9 +1,12 @@
 //! How many executions of a case are measured: a number, or as many as it takes.
 
+use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sample::Column;
+use crate::samples::CaseSamples;
 use crate::statistics::{Interval, Percentile};
 
 /// How many executions of a case are measured.
@@ -72,17 +75,23 @@ impl Auto {
     pub const DEFAULT: Self =
         Self { min: 10, max: 1000, precision: 0.02, percentile: Percentile::P50, time: Duration::from_secs(10) };
 
-    /// What to do after samples of these wall-clock times, which took `elapsed` altogether.
+    /// What to do after these samples, which took `elapsed` altogether.
     ///
     /// The interval is looked at whenever there are half as many samples again, so a dozen times on the way
     /// from 10 to 1000: looking after each would find one that is narrow by chance sooner.
-    #[must_use]
-    pub fn next(&self, wall_ns: &[u64], elapsed: Duration) -> Next {
-        let have = u32::try_from(wall_ns.len()).unwrap_or(u32::MAX);
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn next(&self, samples: &CaseSamples, elapsed: Duration) -> io::Result<Next> {
+        let have = u32::try_from(samples.len()).unwrap_or(u32::MAX);
         if have < self.min {
-            return Next::Take(self.min - have);
+            return Ok(Next::Take(self.min - have));
         }
-        let precision = precision(self.percentile, wall_ns);
+        Ok(self.after(have, precision(self.percentile, samples)?, elapsed))
+    }
+
+    fn after(&self, have: u32, precision: Option<f64>, elapsed: Duration) -> Next {
         let stop = |stopped| Next::Stop(Sampling { stopped, percentile: self.percentile, precision });
         if precision.is_some_and(|precision| precision <= self.precision) {
             stop(Stopped::Precision)
@@ -97,10 +106,13 @@ impl Auto {
     }
 
     /// What is known after samples that had to end for lack of a way to stop them.
-    #[must_use]
-    pub fn cut_short(&self, wall_ns: &[u64]) -> Sampling {
-        let precision = precision(self.percentile, wall_ns);
-        Sampling { stopped: Stopped::Platform, percentile: self.percentile, precision }
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn cut_short(&self, samples: &CaseSamples) -> io::Result<Sampling> {
+        let precision = precision(self.percentile, samples)?;
+        Ok(Sampling { stopped: Stopped::Platform, percentile: self.percentile, precision })
     }
 }
 
@@ -112,12 +124,10 @@ fn fitting(rest: Duration, elapsed: Duration, have: u32) -> u32 {
 }
 
 /// Half the width of the percentile's interval as a share of the percentile.
-fn precision(percentile: Percentile, wall_ns: &[u64]) -> Option<f64> {
-    let mut sorted = wall_ns.to_vec();
-    sorted.sort_unstable();
-    let Interval { low, high } = percentile.interval(&sorted)?;
-    let middle = percentile.of(&sorted)?;
-    Some(if low == high { 0.0 } else { (high - low) as f64 / 2.0 / middle.max(1) as f64 })
+fn precision(percentile: Percentile, samples: &CaseSamples) -> io::Result<Option<f64>> {
+    let Some(wall_ns) = samples.column::<u64>(Column::WallNs) else { return Ok(None) };
+    let Some((Interval { low, high }, middle)) = percentile.with_interval(&wall_ns)? else { return Ok(None) };
+    Ok(Some(if low == high { 0.0 } else { (high - low) as f64 / 2.0 / middle.max(1) as f64 }))
 }
 
 #[cfg(test)]
@@ -125,6 +135,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sample::Sample;
+
+    fn next(auto: Auto, wall_ns: &[u64], elapsed: Duration) -> Next {
+        let samples: Vec<Sample> = wall_ns.iter().map(|&wall_ns| Sample { wall_ns, ..Sample::default() }).collect();
+        auto.next(&samples.into(), elapsed).expect("they are in memory")
+    }
 
     const SHORT: Duration = Duration::from_millis(1);
 
@@ -138,22 +154,22 @@ mod tests {
     #[test]
     fn the_fewest_come_first_whatever_they_take() {
         let auto = Auto::DEFAULT;
-        assert_eq!(auto.next(&[], Duration::ZERO), Next::Take(10));
-        assert_eq!(auto.next(&[5; 7], Duration::from_secs(60)), Next::Take(3));
+        assert_eq!(next(auto, &[], Duration::ZERO), Next::Take(10));
+        assert_eq!(next(auto, &[5; 7], Duration::from_secs(60)), Next::Take(3));
     }
 
     #[test]
     fn equal_samples_are_known_at_once() {
-        let sampling = stopped(Auto::DEFAULT.next(&[5; 10], SHORT)).expect("it stops");
+        let sampling = stopped(next(Auto::DEFAULT, &[5; 10], SHORT)).expect("it stops");
         assert_eq!((sampling.stopped, sampling.precision), (Stopped::Precision, Some(0.0)));
-        assert_eq!(stopped(Auto::DEFAULT.next(&[0; 10], SHORT)).and_then(|sampling| sampling.precision), Some(0.0));
+        assert_eq!(stopped(next(Auto::DEFAULT, &[0; 10], SHORT)).and_then(|sampling| sampling.precision), Some(0.0));
     }
 
     #[test]
     fn the_interval_decides() {
         // Of 10 samples, the interval of the median is the second to the ninth: 100 ± 3.5.
         let samples: Vec<u64> = (96..=105).collect();
-        let with = |precision| stopped(Auto { precision, ..Auto::DEFAULT }.next(&samples, SHORT));
+        let with = |precision| stopped(next(Auto { precision, ..Auto::DEFAULT }, &samples, SHORT));
         assert_eq!(with(0.034), None);
         assert_eq!(with(0.036).map(|sampling| sampling.stopped), Some(Stopped::Precision));
         assert_eq!(with(0.036).and_then(|sampling| sampling.precision), Some(3.5 / 100.0));
@@ -162,30 +178,30 @@ mod tests {
     #[test]
     fn every_limit_is_named() {
         let wide: Vec<u64> = (1..=1000).collect();
-        let sampling = stopped(Auto::DEFAULT.next(&wide, SHORT)).expect("it stops");
+        let sampling = stopped(next(Auto::DEFAULT, &wide, SHORT)).expect("it stops");
         assert_eq!(sampling.stopped, Stopped::Max);
         assert!(sampling.precision.is_some_and(|precision| precision > 0.05));
-        let late = stopped(Auto::DEFAULT.next(&wide[..20], Duration::from_secs(10))).expect("it stops");
+        let late = stopped(next(Auto::DEFAULT, &wide[..20], Duration::from_secs(10))).expect("it stops");
         assert_eq!(late.stopped, Stopped::Time);
-        let few = Auto { min: 3, max: 5, ..Auto::DEFAULT }.next(&wide[..5], SHORT);
+        let few = next(Auto { min: 3, max: 5, ..Auto::DEFAULT }, &wide[..5], SHORT);
         assert_eq!(stopped(few).map(|sampling| (sampling.stopped, sampling.precision)), Some((Stopped::Max, None)));
     }
 
     #[test]
     fn more_are_taken_by_halves_as_far_as_they_fit() {
         let wide: Vec<u64> = (1..=900).collect();
-        assert_eq!(Auto::DEFAULT.next(&wide[..10], SHORT), Next::Take(5));
-        assert_eq!(Auto::DEFAULT.next(&wide, SHORT), Next::Take(100));
+        assert_eq!(next(Auto::DEFAULT, &wide[..10], SHORT), Next::Take(5));
+        assert_eq!(next(Auto::DEFAULT, &wide, SHORT), Next::Take(100));
         // 100 in 8 s leave time for 25.
-        assert_eq!(Auto::DEFAULT.next(&wide[..100], Duration::from_secs(8)), Next::Take(25));
-        assert_eq!(Auto::DEFAULT.next(&wide[..10], Duration::from_millis(9_999)), Next::Take(1));
+        assert_eq!(next(Auto::DEFAULT, &wide[..100], Duration::from_secs(8)), Next::Take(25));
+        assert_eq!(next(Auto::DEFAULT, &wide[..10], Duration::from_millis(9_999)), Next::Take(1));
     }
 
     #[test]
     fn another_percentile_needs_the_samples_that_support_it() {
         let auto = Auto { percentile: Percentile::P95, ..Auto::DEFAULT };
-        assert_eq!(stopped(auto.next(&[7; 58], SHORT)), None);
-        assert_eq!(stopped(auto.next(&[7; 59], SHORT)).map(|sampling| sampling.stopped), Some(Stopped::Precision));
+        assert_eq!(stopped(next(auto, &[7; 58], SHORT)), None);
+        assert_eq!(stopped(next(auto, &[7; 59], SHORT)).map(|sampling| sampling.stopped), Some(Stopped::Precision));
     }
 
     proptest! {
@@ -199,7 +215,7 @@ mod tests {
             let auto = Auto { min, max: min + more, precision: f64::from(percent) / 100.0, ..Auto::DEFAULT };
             let mut have = 0;
             let sampling = loop {
-                match auto.next(&samples[..have], SHORT) {
+                match next(auto, &samples[..have], SHORT) {
                     Next::Take(count) => have += count as usize,
                     Next::Stop(sampling) => break sampling,
                 }

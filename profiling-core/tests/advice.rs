@@ -6,13 +6,15 @@
 
 use profiling_core::advise::{
     Advice, Catalogue, Constraint, Options, PlatformAdvice, Reason, RehearsedOutcome, SizeAdvice, SizesListed, Verdict,
-    advise, not_profiled,
+    not_profiled,
 };
+use profiling_core::evidence::Leftover;
 use profiling_core::fingerprint::Change;
 use profiling_core::profile::{
-    FileSystem, OfferedSize, Params, Profile, Rehearsal, RehearsalFailure, RehearsalOutcome, SampleRecord,
+    FileSystem, OfferedSize, Params, Profile, Rehearsal, RehearsalFailure, RehearsalOutcome,
 };
 use profiling_core::sample::Sample;
+use profiling_core::samples::SampledCase;
 use profiling_core::statistics::Summary;
 
 use Verdict::{Compatible, Incompatible, Tight, Unknown};
@@ -36,6 +38,13 @@ macro_rules! profile {
     ($name:literal) => {
         serde_json::from_str::<Profile>(include_str!(concat!("advice/", $name, ".json"))).expect("a profile")
     };
+}
+
+/// With the samples of its only case, if any.
+fn advise(profile: &Profile, samples: &[Sample], catalogue: &Catalogue, options: &Options) -> Advice {
+    let samples = samples.into();
+    let case = [SampledCase { params: &profile.cases[0].params, samples: &samples }];
+    profiling_core::advise::advise(profile, &case, catalogue, options).expect("samples in memory can be read")
 }
 
 fn plain(profile: &Profile) -> Advice {
@@ -249,6 +258,20 @@ fn state_and_connections_are_incompatible() {
 }
 
 #[test]
+fn what_may_be_left_behind_makes_a_verdict_unknown_at_best() {
+    let mut profile = profile!("hash");
+    let file = |path: &str| Leftover::File { path: path.to_owned() };
+    profile.cases[0].evidence.extend([file("/w/run.log").unknown("namespaces are denied")]);
+    let advice = plain(&profile);
+    let lambda = on(&advice, "aws-lambda");
+    assert_eq!(lambda.verdict, Unknown);
+    let text = "it isn't known whether it keeps state between executions: may leave the file /w/run.log behind: \
+                namespaces are denied";
+    assert_eq!(reason(&advice, "aws-lambda", Constraint::State).text, text);
+    assert!(verdicts(&advice).iter().all(|&verdict| verdict >= Unknown));
+}
+
+#[test]
 fn a_profile_that_says_nothing_is_never_compatible() {
     let catalogue = Catalogue::builtin();
     for (profile, constraint) in [(profile!("debug"), Constraint::Build), (profile!("few"), Constraint::Samples)] {
@@ -425,12 +448,11 @@ fn a_rehearsed_duration_goes_before_a_predicted_one() {
 }
 
 /// Executions of 20 ms of CPU and 10 to 389 ms of waiting.
-fn spread() -> (Profile, Vec<SampleRecord>) {
+fn spread() -> (Profile, Vec<Sample>) {
     let waiting = 10..390_u64;
     let samples =
         waiting.map(|ms| Sample { wall_ns: (ms + 20) * 1_000_000, cpu_ns: Some(20_000_000), ..Sample::default() });
-    let records = (0..).zip(samples).map(|(sample, figures)| SampleRecord { params: Params::new(), sample, figures });
-    (profile!("hash"), records.collect())
+    (profile!("hash"), samples.collect())
 }
 
 #[test]
@@ -548,7 +570,7 @@ fn a_machine_pays_from_some_rate_on() -> TestResult {
 #[test]
 fn monitoring_expects_what_was_measured() -> TestResult {
     let (mut profile, samples) = spread();
-    let walls: Vec<u64> = samples.iter().map(|sample| sample.figures.wall_ns).collect();
+    let walls: Vec<u64> = samples.iter().map(|sample| sample.wall_ns).collect();
     profile.cases[0].wall_ns = profiling_core::statistics::Summary::of(&walls).ok_or("samples")?;
     profile.cases[0].samples = 380;
     let qos = advise(&profile, &samples, Catalogue::builtin(), &Options::default()).qos.ok_or("measured")?;
@@ -588,16 +610,15 @@ mod properties {
 
     use super::*;
 
-    fn made(walls: &[(u64, u64)], rss: u64) -> (Profile, Vec<SampleRecord>) {
+    fn made(walls: &[(u64, u64)], rss: u64) -> (Profile, Vec<Sample>) {
         let mut profile = profile!("hash");
-        let records: Vec<SampleRecord> = (0..)
-            .zip(walls)
-            .map(|(sample, &(wall_ns, cpu_ns))| SampleRecord {
-                params: Params::new(),
-                sample,
-                figures: Sample { wall_ns, cpu_ns: Some(cpu_ns), peak_rss_bytes: Some(rss), ..Sample::default() },
-            })
-            .collect();
+        let of = |&(wall_ns, cpu_ns): &(u64, u64)| Sample {
+            wall_ns,
+            cpu_ns: Some(cpu_ns),
+            peak_rss_bytes: Some(rss),
+            ..Sample::default()
+        };
+        let records: Vec<Sample> = walls.iter().map(of).collect();
         let rss = profiling_core::statistics::Summary::of(&[rss]);
         profile.cases[0].figures.peak_rss_bytes = rss;
         profile.cases[0].samples = u32::try_from(walls.len()).expect("few");
@@ -636,8 +657,8 @@ mod properties {
             let figures = &mut profile.cases[0].figures;
             match part {
                 0 => samples.iter_mut().for_each(|sample| {
-                    sample.figures.wall_ns = more(sample.figures.wall_ns);
-                    sample.figures.cpu_ns = sample.figures.cpu_ns.map(more);
+                    sample.wall_ns = more(sample.wall_ns);
+                    sample.cpu_ns = sample.cpu_ns.map(more);
                 }),
                 1 => figures.peak_rss_bytes = profiling_core::statistics::Summary::of(&[more(rss)]),
                 2 => figures.peak_threads = profiling_core::statistics::Summary::of(&[more(1000)]),

@@ -6,8 +6,9 @@ use profiling_core::advise::{
     BenchmarkProfile, Catalogue, InvalidTerms, JobCost, Options, PriceTerms, advise, not_profiled, price_suggestions,
     prometheus_rules,
 };
-use profiling_core::profile::{Params, Profile, SampleRecord};
+use profiling_core::profile::{Params, Profile};
 use profiling_core::sample::Sample;
+use profiling_core::samples::SampledCase;
 use serde_json::json;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -20,7 +21,9 @@ fn hash() -> Profile {
 fn promtool_accepts_the_rules() -> TestResult {
     let mut awkward = hash();
     awkward.job = r#"it's "quoted" \ {{ $x }}: #[]"#.to_owned();
-    let advice = [hash(), awkward].map(|profile| advise(&profile, &[], Catalogue::builtin(), &Options::default()));
+    let advice = [hash(), awkward].map(|profile| {
+        advise(&profile, &[], Catalogue::builtin(), &Options::default()).expect("there are no samples to read")
+    });
     let baselines = advice.iter().filter_map(|advice| advice.qos.as_ref());
     let rules = prometheus_rules("my-blueprint", baselines);
     // p50, p95, p99, errors, memory and CPU of two jobs; six are recorded.
@@ -49,9 +52,9 @@ fn the_pricing_engine_gets_its_own_fields() -> TestResult {
     let mut profile = hash();
     profile.environment.cpu_model = Some("A CPU".to_owned());
     let sample = |cpu_ns| Sample { wall_ns: 200_000_000, cpu_ns: Some(cpu_ns), ..Sample::default() };
-    let record = |(sample, figures)| SampleRecord { params: Params::new(), sample, figures };
-    let samples: Vec<SampleRecord> = (0..).zip([sample(200_000_000), sample(300_000_000)]).map(record).collect();
-    let benchmark = BenchmarkProfile::of("7", &profile, &samples).ok_or("measured")?;
+    let samples = vec![sample(200_000_000), sample(300_000_000)].into();
+    let samples = [SampledCase { params: &Params::new(), samples: &samples }];
+    let benchmark = BenchmarkProfile::of("7", &profile, &samples)?.ok_or("measured")?;
     assert_eq!(
         serde_json::to_value(&benchmark)?,
         json!({
@@ -74,7 +77,7 @@ fn the_pricing_engine_gets_its_own_fields() -> TestResult {
     assert_eq!(read, benchmark);
 
     let blind: Profile = serde_json::from_str(include_str!("advice/blind.json"))?;
-    let benchmark = BenchmarkProfile::of("7", &blind, &[]).ok_or("has a case")?;
+    let benchmark = BenchmarkProfile::of("7", &blind, &[])?.ok_or("has a case")?;
     assert_eq!((benchmark.cpu_details, benchmark.memory_details), (None, None), "not measured");
     Ok(())
 }
@@ -82,7 +85,7 @@ fn the_pricing_engine_gets_its_own_fields() -> TestResult {
 #[test]
 fn prices_follow_from_costs() -> TestResult {
     let catalogue = Catalogue::builtin();
-    let advice = advise(&hash(), &[], catalogue, &Options::default());
+    let advice = advise(&hash(), &[], catalogue, &Options::default())?;
     let cost = JobCost::least(&advice).ok_or("known")?;
     assert_eq!(cost, JobCost { usd_per_million: 0.6, runs_on: "azure-functions-consumption with 1536 MB".to_owned() });
     assert_eq!(JobCost::least(&not_profiled(catalogue)), None);
@@ -96,7 +99,7 @@ fn prices_follow_from_costs() -> TestResult {
 
     // On a machine, where no platform will do: its least at one a second.
     let stateful: Profile = serde_json::from_str(include_str!("advice/stateful.json"))?;
-    let advice = advise(&stateful, &[], catalogue, &Options::default());
+    let advice = advise(&stateful, &[], catalogue, &Options::default())?;
     let cost = JobCost::least(&advice).ok_or("known")?;
     let cheapest = &advice.vm.ok_or("measured")?.machines[0];
     assert!((cost.usd_per_million - cheapest.usd_per_million).abs() < 1e-9);

@@ -93,7 +93,8 @@ fn what_the_manager_does_not_know_is_a_doubt() -> TestResult {
     let hash: Profile = serde_json::from_str(include_str!("advice/hash.json"))?;
     let payload: Profile = serde_json::from_str(include_str!("advice/payload.json"))?;
     let catalogue = Catalogue::builtin();
-    let of = |profile: &Profile| advise(profile, &[], catalogue, &Options::default());
+    let of =
+        |profile: &Profile| advise(profile, &[], catalogue, &Options::default()).expect("there are no samples to read");
     let advice: BTreeMap<u32, Advice> = [(0, of(&hash)), (1, of(&payload)), (2, not_profiled(catalogue))].into();
     let mut profiles = BlueprintProfiles::new("b");
     profiles.add_job(0, hash.summary.clone().ok_or("measured")?);

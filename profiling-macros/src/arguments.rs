@@ -1,6 +1,7 @@
 //! The grammar of the attribute: what may stand in `#[profile_job(…)]`, and what a user reads who
 //! wrote something else there.
 
+mod bindings;
 mod budget;
 mod constraint;
 mod params;
@@ -14,6 +15,8 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ExprClosure, ExprPath, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, token};
 
+pub(crate) use self::bindings::Binding;
+use self::bindings::RUN;
 pub(crate) use self::budget::Budget;
 pub(crate) use self::params::{Integer, Param, Params, Values};
 pub(crate) use self::samples::{Auto, Samples};
@@ -27,6 +30,7 @@ pub(crate) struct Arguments {
     pub(crate) warmup: Option<u32>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) params: Params,
+    pub(crate) fixture: Vec<Binding>,
     pub(crate) setup: Vec<Binding>,
     pub(crate) args: Args,
     pub(crate) verify: Option<Check>,
@@ -57,13 +61,6 @@ pub(crate) struct Flags {
     pub(crate) stateful: bool,
     pub(crate) persistent_connections: bool,
     pub(crate) ignore: bool,
-}
-
-/// `a = expr` or `mut a = expr` of `setup`.
-pub(crate) struct Binding {
-    pub(crate) mutability: Option<Token![mut]>,
-    pub(crate) name: Ident,
-    pub(crate) value: Expr,
 }
 
 /// The expressions of `args`.
@@ -103,6 +100,7 @@ enum Keyword {
     Warmup,
     Timeout,
     Params,
+    Fixture,
     Setup,
     Args,
     Verify,
@@ -120,13 +118,14 @@ enum Keyword {
 }
 
 /// Every argument: its name, and how it is written.
-const ARGUMENTS: [(Keyword, &str, &str); 20] = [
+const ARGUMENTS: [(Keyword, &str, &str); 21] = [
     (Keyword::Id, "id", "id = 0"),
     (Keyword::Name, "name", "name = \"square\""),
     (Keyword::Samples, "samples", "samples = 10` or `samples = auto"),
     (Keyword::Warmup, "warmup", "warmup = 2"),
     (Keyword::Timeout, "timeout", "timeout = \"30s\""),
     (Keyword::Params, "params", "params(n = [1, 10], k = 1..=3)"),
+    (Keyword::Fixture, "fixture", "fixture(table = make_table())"),
     (Keyword::Setup, "setup", "setup(input = vec![0; 10])"),
     (Keyword::Args, "args", "args(1, \"two\")"),
     (Keyword::Verify, "verify", "verify(|output| *output > 0)"),
@@ -143,9 +142,6 @@ const ARGUMENTS: [(Keyword, &str, &str); 20] = [
     (Keyword::Crate, "crate", "crate = path::to::profiling_core"),
 ];
 
-/// The names that `setup` and `params` can't give, since the execution's number has it.
-const RUN: &str = "run";
-
 impl Default for Arguments {
     fn default() -> Self {
         Self {
@@ -155,6 +151,7 @@ impl Default for Arguments {
             warmup: None,
             timeout: None,
             params: Params::default(),
+            fixture: Vec::new(),
             setup: Vec::new(),
             args: Args::Absent,
             verify: None,
@@ -203,6 +200,7 @@ impl Arguments {
             Keyword::Warmup => self.warmup = Some(value.number(0)?),
             Keyword::Timeout => self.timeout = Some(value.duration()?),
             Keyword::Params => value.params(errors)?.into_iter().for_each(|params| self.params = params),
+            Keyword::Fixture => self.fixture = value.fixture(errors)?,
             Keyword::Setup => self.setup = value.setup(errors)?,
             Keyword::Args => {
                 self.args = Args::Mistaken;
@@ -225,23 +223,6 @@ impl Arguments {
             Keyword::Crate => self.krate = Some(value.path()?),
         }
         Ok(())
-    }
-
-    /// The names of `params` and `setup` can all be seen by the same expressions.
-    fn check_names(&self, errors: &mut Errors) {
-        let params = self.params.list.iter().map(|param| &param.name);
-        let mut names: Vec<&Ident> = Vec::new();
-        for name in params.chain(self.setup.iter().map(|binding| &binding.name)) {
-            if name == RUN {
-                errors.at(name.span(), "`run` is the execution's number: choose another name");
-            } else if names.contains(&name) {
-                errors.at(
-                    name.span(),
-                    format!("`{name}` is taken by `params` or an earlier `setup`: choose another name"),
-                );
-            }
-            names.push(name);
-        }
     }
 }
 
@@ -416,28 +397,6 @@ impl Value<'_> {
     fn params(&self, errors: &mut Errors) -> Result<Option<Params>> {
         let content = self.parenthesized()?;
         Ok(params::parse(&content, self.name, errors))
-    }
-
-    fn setup(&self, errors: &mut Errors) -> Result<Vec<Binding>> {
-        let content = self.parenthesized()?;
-        let mut bindings = Vec::new();
-        each_item(&content, errors, |input, _| {
-            bindings.push(self.binding(input)?);
-            Ok(())
-        });
-        Ok(bindings)
-    }
-
-    fn binding(&self, input: ParseStream<'_>) -> Result<Binding> {
-        let mutability = input.parse()?;
-        let span = input.span();
-        let mistake = || self.mistake(span, "`setup` has names with their values");
-        let name: Ident = input.parse().map_err(|_| mistake())?;
-        if !is_next_equals(input) {
-            return Err(mistake());
-        }
-        input.parse::<Token![=]>()?;
-        Ok(Binding { mutability, name, value: input.parse()? })
     }
 
     fn args(&self, errors: &mut Errors) -> Result<Args> {

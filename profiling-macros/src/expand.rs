@@ -10,7 +10,8 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::arguments::{Arguments, Auto, Budget, Check, Flags, Integer, Isolation, Param, Samples, Values};
+use crate::arguments::{Arguments, Auto, Binding, Budget, Check, Flags, Integer, Isolation, Param, Samples, Values};
+use crate::around::Around;
 use crate::errors::Errors;
 use crate::function::{Function, Returns};
 use crate::job::{Entry, Job};
@@ -77,6 +78,7 @@ impl<'a> Registration<'a> {
             Isolation::Case => quote_spanned!(self.span=> Case),
             Isolation::Sample => quote_spanned!(self.span=> Sample),
         };
+        let Around { fixture, before, after } = Around::of(arguments, &self.job.args);
         let entry = self.entry();
         quote_spanned! {self.span=>
             #private::JobDescriptor {
@@ -96,6 +98,7 @@ impl<'a> Registration<'a> {
                 isolation: #private::Isolation::#isolation,
                 budgets: &[#budgets],
                 targets: &[#(#targets),*],
+                around: #private::Around { fixture: #fixture, before: #before, after: #after },
                 entry: #entry,
             }
         }
@@ -208,31 +211,77 @@ impl<'a> Registration<'a> {
     fn body(&self) -> TokenStream {
         let name = &self.function.ident;
         let blanks = self.function.parameters.iter().map(|_| quote_spanned!(self.span=> _));
-        let (bindings, call) = (self.bindings(), self.call());
+        let (params, fixture, bindings, call) = (self.params_bound(), self.fixture(), self.bindings(), self.call());
         let teardown = self.arguments.teardown.as_ref().map(|teardown| quote_spanned!(self.span=> #teardown;));
         let rest = if self.is_judged() {
             quote_spanned!(self.span=> let __outcome = #call; #teardown __outcome)
         } else {
             quote_spanned!(self.span=> #call #teardown ::core::result::Result::Ok(()))
         };
+        let execution = match fixture {
+            None => quote_spanned!(self.span=> #bindings #rest),
+            // What borrows from the fixture is gone when it is given back.
+            Some((take, names)) => quote_spanned! {self.span=>
+                #take
+                let __outcome = { #bindings #rest };
+                __execution.keep(#names);
+                __outcome
+            },
+        };
         quote_spanned! {self.span=>
             let __job: fn(#(#blanks),*) -> _ = #name;
-            #bindings
-            #rest
+            #params
+            #execution
         }
     }
 
-    /// `run`, the params and the setup, in the order in which they can be used.
+    /// What binds the values of the fixture, and their names as a tuple.
+    fn fixture(&self) -> Option<(TokenStream, TokenStream)> {
+        let (private, fixture) = (&self.private, &self.arguments.fixture);
+        if fixture.is_empty() {
+            return None;
+        }
+        let values = fixture.iter().map(|Binding { name, value, .. }| {
+            // A value's place is where it stands.
+            let place = value.span();
+            let value = quote_spanned!(self.span=> (&&&&#private::Given::new(#value)));
+            let value = quote_spanned!(place=> #value.value());
+            quote_spanned!(self.span=> let #name = { use #private::Value as _; #value }?;)
+        });
+        let names = fixture.iter().map(|Binding { name, .. }| name);
+        let names = quote_spanned!(self.span=> (#(#names,)*));
+        let make = quote_spanned!(self.span=> #(#values)* ::core::result::Result::Ok::<_, #private::Unmade>(#names));
+        let values = if self.function.awaited {
+            quote_spanned!(self.span=> __execution.awaited_fixture(async { #make }).await)
+        } else {
+            quote_spanned!(self.span=> __execution.fixture(|| { #make }))
+        };
+        let take = quote_spanned! {self.span=>
+            let #names = match #values {
+                ::core::result::Result::Ok(__values) => __values,
+                ::core::result::Result::Err(__outcome) => return __outcome,
+            };
+        };
+        Some((take, names))
+    }
+
+    /// The params, each as a literal.
+    fn params_bound(&self) -> TokenStream {
+        let params = self.arguments.params.list.iter().enumerate();
+        let bound = params.map(|(index, param)| {
+            let (name, value) = (&param.name, self.level(index, &param.values));
+            quote_spanned!(self.span=> let #name = #value;)
+        });
+        bound.collect()
+    }
+
+    /// `run` and the setup, in the order in which they can be used.
     fn bindings(&self) -> TokenStream {
         let mut bindings = TokenStream::new();
         if self.arguments.mentions_run {
             // Visible to the user's expressions, yet a token of ours: it may be unused, as in `job.run()`.
             let run = Ident::new("run", Span::call_site());
             bindings.extend(quote_spanned!(self.span=> let #run: u64 = __execution.number();));
-        }
-        for (index, param) in self.arguments.params.list.iter().enumerate() {
-            let (name, value) = (&param.name, self.level(index, &param.values));
-            bindings.extend(quote_spanned!(self.span=> let #name = #value;));
         }
         for binding in &self.arguments.setup {
             let (mutability, name, value) = (&binding.mutability, &binding.name, &binding.value);

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod around;
 mod errors;
 mod expand;
 mod function;
@@ -43,6 +44,7 @@ use proc_macro::TokenStream;
 /// | `warmup = N` | 2 | executions of each case that run first and don't count |
 /// | `timeout = "30s"` | 300 s | the longest that one execution may take: a decimal number with a unit, `ns`, `us` (or `µs`), `ms`, `s`, `min` (or `m`), `h` |
 /// | `params(n = [1, 10], k = 1..=3, size = log(1..=1_000_000), k <= n)` | none | one case per combination of the values that meets the constraints; a range of more than 16 integers is spread over 16, evenly or by `log` |
+/// | `fixture(a = expr, b = expr)` | none | values made once per worker, before its first execution; later ones can use earlier ones |
 /// | `setup(a = expr, mut b = expr)` | none | bindings made before each execution, in order; later ones can use earlier ones |
 /// | `args(expr, …)` | none | what the function is called with: one expression per parameter, in order |
 /// | `verify(\|output\| …)` | none | a closure with one parameter, or the path of a function, called with a reference to the output; `false`, `Err` or a panic fails the execution |
@@ -87,13 +89,16 @@ use proc_macro::TokenStream;
 ///
 /// # What the expressions can see
 ///
-/// `setup`, `args`, `verify` and `teardown` are ordinary Rust, with everything in scope that is in
+/// `fixture`, `setup`, `args`, `verify` and `teardown` are ordinary Rust, with everything in scope that is in
 /// scope where the function stands. In an async job, they can `.await` (the closure of `verify`
 /// excepted). They also see
 /// - the names of `params`, each an integer or a `&'static str`, whose type follows from its use as
 ///   that of a literal does (or from a suffix: `[1_u8, 2]`),
+/// - the names of `fixture`, by reference, or by value where the type is `Copy`,
 /// - the names of `setup`, by value or by reference,
 /// - `run: u64`, the number of the execution from 0, warm-ups included.
+///
+/// Those of `fixture` see params and earlier names of `fixture` alone.
 ///
 /// ```
 /// use profiling_core::profile_job;
@@ -113,6 +118,27 @@ use proc_macro::TokenStream;
 /// fn make_table(rows: u64, order: &str) -> Vec<u64> {
 ///     let step = if order == "ascending" { 1 } else { 7_919 };
 ///     (0..rows).map(|row| row * step % rows).collect()
+/// }
+/// ```
+///
+/// # Fixtures
+///
+/// What can't be made anew for every execution is made once per worker, unmeasured. An expression that is
+/// `Err`, `?` on one, a panic, and more time than the job's `timeout` fail the case before its first execution;
+/// of `Ok` the name has the value. The values are dropped when the worker ends.
+///
+/// ```
+/// use profiling_core::profile_job;
+/// use std::collections::HashMap;
+///
+/// #[profile_job(
+///     params(rows = [100, 1_000]),
+///     fixture(table = (0..rows).map(|row| (row, row.to_string())).collect::<HashMap<u64, String>>()),
+///     args(&table, rows / 2),
+///     verify(|found| found.is_some()),
+/// )]
+/// fn look_up(table: &HashMap<u64, String>, key: u64) -> Option<&String> {
+///     table.get(&key)
 /// }
 /// ```
 ///

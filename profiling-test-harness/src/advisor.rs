@@ -7,6 +7,7 @@ use profiling_core::store::{Store, StoreError};
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, job_ids};
 
 use crate::report::advice::JobAdvice;
+use crate::report::evidence;
 
 /// What a package is known to have.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +36,15 @@ pub(crate) fn on_jobs(
     let ids: BTreeMap<usize, u32> = jobs.ids().into_iter().map(|(id, position)| (position, id)).collect();
     let chosen = jobs.known.iter().enumerate().filter(|(_, (name, _))| wanted(name));
     let advised = chosen.map(|(position, &(name, _))| {
-        let advice = match store.load(name)? {
-            Some((profile, samples)) => advise(&profile, &samples, catalogue, options),
-            None => not_profiled(catalogue),
+        let (keeps, advice) = match store.load(name)? {
+            Some(profile) => {
+                let samples = store.samples(name, None)?;
+                let advice = advise(&profile, &samples.cases(), catalogue, options);
+                (evidence::of_profile(&profile), advice.map_err(StoreError::samples(store, name))?)
+            }
+            None => (Vec::new(), not_profiled(catalogue)),
         };
-        Ok(JobAdvice { job: name.to_owned(), id: ids.get(&position).copied(), advice })
+        Ok(JobAdvice { job: name.to_owned(), id: ids.get(&position).copied(), keeps, advice })
     });
     advised.collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use profiling_core::budget::{Bound, Judgement};
 use profiling_core::measure::nanoseconds;
 use profiling_core::profile::CaseProfile;
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::sampling::Samples;
 
 use crate::outcome::{CaseRun, Measured};
@@ -26,12 +26,12 @@ pub(crate) fn judge(
     measured: &Measured,
     bound: Bound,
     run: &mut dyn FnMut(&CasePlan) -> io::Result<CaseRun>,
-) -> Vec<Judgement> {
-    let judge = |samples: &[Sample], profile: &CaseProfile| -> Vec<Judgement> {
+) -> io::Result<Vec<Judgement>> {
+    let judge = |samples: &CaseSamples, profile: &CaseProfile| -> io::Result<Vec<Judgement>> {
         let budgets = plan.case.job.budgets.iter();
         budgets.map(|&budget| Judgement::of(budget, samples, profile, bound)).collect()
     };
-    let mut judgements = judge(&measured.samples, profile);
+    let mut judgements = judge(&measured.samples, profile)?;
     for _ in 0..REPETITIONS {
         if !judgements.iter().any(Judgement::is_worth_repeating) {
             break;
@@ -39,11 +39,11 @@ pub(crate) fn judge(
         // One that fails now doesn't clear the job.
         let Ok(CaseRun { result: Ok(again), .. }) = run(&repetition(plan, profile)) else { break };
         let params = profile.params.clone();
-        let Some(fresh) = CaseProfile::of(params, &again.samples, &again.circumstances) else { break };
-        let fresh = judge(&again.samples, &fresh);
+        let Some(fresh) = CaseProfile::of_samples(params, &again.samples, &again.circumstances)? else { break };
+        let fresh = judge(&again.samples, &fresh)?;
         judgements = judgements.into_iter().zip(&fresh).map(|(first, fresh)| first.confirmed_by(fresh)).collect();
     }
-    judgements
+    Ok(judgements)
 }
 
 /// The case's times once more, with as many samples and for long enough.
@@ -58,6 +58,7 @@ mod tests {
     use profiling_core::budget::{Budget, Outcome, Subject};
     use profiling_core::job::{Case, Isolation, JobDescriptor};
     use profiling_core::profile::{Circumstances, Params};
+    use profiling_core::sample::Sample;
 
     use super::*;
     use crate::capture::Capture;
@@ -73,7 +74,7 @@ mod tests {
 
     fn measured(wall_ns: u64, samples: u32) -> Measured {
         let sample = Sample { wall_ns, allocations: Some(3), ..Sample::default() };
-        Measured { samples: vec![sample; samples as usize], ..Measured::default() }
+        Measured { samples: vec![sample; samples as usize].into(), ..Measured::default() }
     }
 
     /// The outcomes for a job that takes so long in its first measurement and in those that follow, and what
@@ -89,7 +90,8 @@ mod tests {
             again: false,
         };
         let first = measured(wall_ns[0], 10);
-        let profile = CaseProfile::of(Params::new(), &first.samples, &Circumstances::default()).expect("samples");
+        let profile = CaseProfile::of_samples(Params::new(), &first.samples, &Circumstances::default());
+        let profile = profile.expect("they are in memory").expect("samples");
         let (mut asked, mut rest) = (Vec::new(), wall_ns[1..].iter());
         let mut run = |plan: &CasePlan| {
             assert!(plan.again && plan.cold_samples == 1);
@@ -98,7 +100,7 @@ mod tests {
             let result = result.ok_or(CaseFailure { phase: Phase::Exit, reason: String::new() });
             Ok(CaseRun { result, stdout: Capture::default(), stderr: Capture::default() })
         };
-        let judgements = judge(&plan, &profile, &first, Bound::Lower, &mut run);
+        let judgements = judge(&plan, &profile, &first, Bound::Lower, &mut run).expect("samples are in memory");
         (judgements.iter().map(|judgement| judgement.outcome).collect(), asked)
     }
 

@@ -13,6 +13,7 @@ use profiling_core::sampling::Samples;
 use crate::auto;
 use crate::baseline::Name;
 use crate::config::Configuration;
+use crate::keep::KeepSamples;
 use crate::rehearsal::{GRAMMAR, Wanted};
 
 /// What the user asked for.
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     pub baseline: Option<Name>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    /// Judge CPU time without a second opinion.
+    pub no_witness: Option<bool>,
     /// The share of memory and time that stays free where a job fits.
     pub headroom: Option<f64>,
     pub list: bool,
@@ -45,6 +48,8 @@ pub(crate) struct Arguments {
     pub warmup: Option<u32>,
     pub timeout: Option<Duration>,
     pub cold_samples: Option<u32>,
+    /// Which samples to keep.
+    pub keep_samples: Option<KeepSamples>,
     /// Store no profile of a case that other programs disturbed.
     pub quiet_machine: Option<bool>,
     pub budget_bound: Option<Bound>,
@@ -55,6 +60,8 @@ pub(crate) struct Arguments {
     pub history_file: Option<PathBuf>,
     /// Write the models as Rust source here.
     pub emit_models: Option<PathBuf>,
+    /// Let advice and models be of a build without optimisation.
+    pub unoptimised: bool,
     pub in_process: bool,
     /// Count the instructions of an execution, too.
     pub instructions: Option<bool>,
@@ -78,6 +85,10 @@ impl Arguments {
         self.quiet_machine.or(self.defaults.quiet_machine).unwrap_or(false)
     }
 
+    pub(crate) fn keep_samples(&self) -> KeepSamples {
+        self.keep_samples.or(self.defaults.keep_samples).unwrap_or_default()
+    }
+
     pub(crate) fn history_file(&self) -> Option<&PathBuf> {
         self.history_file.as_ref().or(self.defaults.history_file.as_ref())
     }
@@ -93,8 +104,9 @@ impl Arguments {
     }
 
     pub(crate) fn comparing(&self) -> Comparing {
-        let Comparing { time, minimum_effect } = Comparing::default();
+        let Comparing { time, minimum_effect, .. } = Comparing::default();
         Comparing {
+            witness: !self.no_witness.or(self.defaults.no_witness).unwrap_or(false),
             time: self.compare_time.or(self.defaults.compare_time).unwrap_or(time),
             minimum_effect: self.minimum_effect.or(self.defaults.minimum_effect).unwrap_or(minimum_effect),
         }
@@ -131,11 +143,13 @@ pub(crate) struct Comparing {
     pub time: Duration,
     /// The least share by which a figure has to differ, 0.02 for 2%.
     pub minimum_effect: f64,
+    /// Whether CPU time that seems to have changed gets a second opinion.
+    pub witness: bool,
 }
 
 impl Default for Comparing {
     fn default() -> Self {
-        Self { time: Duration::from_secs(20), minimum_effect: 0.02 }
+        Self { time: Duration::from_secs(20), minimum_effect: 0.02, witness: true }
     }
 }
 
@@ -213,6 +227,10 @@ fn comparing(command: Command) -> Command {
             option("minimum-effect", "PERCENT", "What is less than this is no change; default 2%")
                 .value_parser(percent),
         )
+        .arg(
+            option("no-witness", "", "Judge CPU time without counting what executions cost under Valgrind")
+                .action(ArgAction::SetTrue),
+        )
         .arg(flag("list-baselines", "List the kept baselines and run nothing"))
         .arg(
             Arg::new("delete-baseline")
@@ -242,6 +260,7 @@ fn comparing(command: Command) -> Command {
 fn own(command: Command) -> Command {
     let instructions = "Count the instructions of one more execution per case, under Valgrind";
     let rehearse = format!("Run each case once more within limits, and compare: {GRAMMAR}; can be given several times");
+    let unoptimised = "Let --advise and --emit-models take the profiles of a build without optimisation";
     let in_process = "Run jobs in this process, for debuggers and coverage; stores no profiles";
     command
         .next_help_heading("Profiling")
@@ -257,6 +276,14 @@ fn own(command: Command) -> Command {
         .arg(
             option("cold-samples", "N", "Fresh processes per case whose start is measured, for all jobs")
                 .value_parser(count),
+        )
+        .arg(
+            option(
+                "keep-samples",
+                "all|none|N",
+                "Which samples to store beside the profiles: N of each case; default all",
+            )
+            .value_parser(KeepSamples::parse),
         )
         .arg(
             option("quiet-machine", "", "Fail a job rather than store its profile if other programs disturbed it")
@@ -304,6 +331,7 @@ fn own(command: Command) -> Command {
             option("platforms", "FILE", "Prices and limits of your own, over the built-in ones")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(option("unoptimised", "", unoptimised).action(ArgAction::SetTrue))
         .arg(option("in-process", "", in_process).action(ArgAction::SetTrue))
 }
 
@@ -497,6 +525,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         baseline: given.value("baseline", name)?,
         compare_time: given.value("compare-time", duration)?,
         minimum_effect: given.value("minimum-effect", percent)?,
+        no_witness: given.flag("no-witness"),
         headroom: given.value("headroom", percent)?,
         list: matches.get_flag("list"),
         format: match matches.get_one::<String>("format").map(String::as_str) {
@@ -513,6 +542,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         samples: given.value("samples", samples)?,
         warmup: given.value("warmup", warmup)?,
         cold_samples: given.value("cold-samples", count)?,
+        keep_samples: given.value("keep-samples", KeepSamples::parse)?,
         quiet_machine: given.flag("quiet-machine"),
         budget_bound: given.value("budget-bound", bound)?,
         timeout: given.value("timeout", duration)?,
@@ -522,6 +552,7 @@ fn read(matches: &ArgMatches, environment: &Environment<'_>) -> Result<Arguments
         emit_models: given.path("emit-models"),
         advise: given.value("advise", tables)?.flatten(),
         platforms: given.path("platforms"),
+        unoptimised: given.flag("unoptimised").unwrap_or(false),
         in_process: given.flag("in-process").unwrap_or(false),
         instructions: given.flag("instructions"),
         rehearse: match matches.get_many("rehearse") {
@@ -693,7 +724,7 @@ mod tests {
         let none = with("", &[]);
         assert!(none.quiet_machine() && none.instructions());
         assert_eq!(none.budget_bound(), Bound::Upper);
-        assert_eq!(none.comparing(), Comparing { time: Duration::from_secs(5), minimum_effect: 0.02 });
+        assert_eq!(none.comparing(), Comparing { time: Duration::from_secs(5), minimum_effect: 0.02, witness: true });
         assert!(!with("", &[("PROFILING_QUIET_MACHINE", "0")]).quiet_machine());
         assert!(!with("--in-process", &[]).instructions(), "which can't be, and was not asked for");
         let variables = [("PROFILING_BUDGET_BOUND", "figure")];

@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cli;
+use crate::keep::KeepSamples;
 
 /// What is to be done where neither the command line, nor the environment, nor the attribute says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,11 +23,13 @@ pub(crate) struct Configuration {
     pub warmup: Option<u32>,
     pub timeout: Option<Duration>,
     pub cold_samples: Option<u32>,
+    pub keep_samples: Option<KeepSamples>,
     pub quiet_machine: Option<bool>,
     pub instructions: Option<bool>,
     pub budget_bound: Option<Bound>,
     pub compare_time: Option<Duration>,
     pub minimum_effect: Option<f64>,
+    pub no_witness: Option<bool>,
     pub headroom: Option<f64>,
     pub history_file: Option<PathBuf>,
     /// Relative to the package.
@@ -37,16 +40,18 @@ pub(crate) struct Configuration {
 type Set = fn(&mut Configuration, Value<'_>) -> Result<(), String>;
 
 /// Every option that can be set: its name, which is that on the command line, and what it sets.
-const OPTIONS: [(&str, Set); 12] = [
+const OPTIONS: [(&str, Set); 14] = [
     ("samples", |all, value| value.number_or_text(cli::samples, &mut all.samples)),
     ("warmup", |all, value| value.number(cli::warmup, &mut all.warmup)),
     ("timeout", |all, value| value.text(cli::duration, &mut all.timeout)),
     ("cold-samples", |all, value| value.number(cli::count, &mut all.cold_samples)),
+    ("keep-samples", |all, value| value.number_or_text(KeepSamples::parse, &mut all.keep_samples)),
     ("quiet-machine", |all, value| value.flag(&mut all.quiet_machine)),
     ("instructions", |all, value| value.flag(&mut all.instructions)),
     ("budget-bound", |all, value| value.text(cli::bound, &mut all.budget_bound)),
     ("compare-time", |all, value| value.text(cli::duration, &mut all.compare_time)),
     ("minimum-effect", |all, value| value.text(cli::percent, &mut all.minimum_effect)),
+    ("no-witness", |all, value| value.flag(&mut all.no_witness)),
     ("headroom", |all, value| value.text(cli::percent, &mut all.headroom)),
     ("history-file", |all, value| value.text(|path| Ok(PathBuf::from(path)), &mut all.history_file)),
     ("platforms", |all, value| value.text(cli::path, &mut all.platforms)),
@@ -262,8 +267,9 @@ mod tests {
     fn every_option_can_be_set() -> Result<(), Box<dyn Error>> {
         let all = load(
             "[package.metadata.profiling]\nsamples = \"auto(max = 50)\"\nwarmup = 0\ntimeout = \"1s 500ms\"\n\
-             cold-samples = 3\nquiet-machine = true\ninstructions = false\nbudget-bound = \"figure\"\n\
-             compare-time = \"1min\"\nminimum-effect = \"5%\"\nheadroom = \"30%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n",
+             cold-samples = 3\nquiet-machine = true\ninstructions = false\nno-witness = true\nbudget-bound = \"figure\"\n\
+             compare-time = \"1min\"\nminimum-effect = \"5%\"\nheadroom = \"30%\"\nhistory-file = \"history.jsonl\"\nplatforms = \"prices.json\"\n\
+             keep-samples = 1000\n",
         )?;
         let expected = Configuration {
             samples: Some(Samples::Auto(Auto { max: 50, ..Auto::DEFAULT })),
@@ -271,7 +277,9 @@ mod tests {
             timeout: Some(Duration::from_millis(1500)),
             cold_samples: Some(3),
             quiet_machine: Some(true),
+            keep_samples: Some(KeepSamples::Most(1000)),
             instructions: Some(false),
+            no_witness: Some(true),
             budget_bound: Some(Bound::Figure),
             compare_time: Some(Duration::from_secs(60)),
             minimum_effect: Some(0.05),

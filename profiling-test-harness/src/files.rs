@@ -1,184 +1,82 @@
 //! Files that a job leaves behind, in the working directory and in a temporary one of its own.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use tempfile::TempDir;
 
-use crate::cgroup;
-
-/// What more files there are in the working directory than this is too much to look at for every case.
-const MOST: usize = 50_000;
-
-/// What changes where a file is written: its length, and when it was last written.
-type State = (u64, Option<SystemTime>);
+use crate::attribution::{self, Traces, WorkingDirectory};
+use crate::temporary;
 
 /// Watches the working directory, and gives out temporary directories.
 #[derive(Debug)]
 pub(crate) struct Files {
-    working_directory: PathBuf,
-    ours: Vec<PathBuf>,
-    /// The files of the working directory when it was last looked at; `None` where there are too many.
-    seen: Option<HashMap<PathBuf, State>>,
-    temporary: TempDir,
+    working_directory: WorkingDirectory,
+    temporary: PathBuf,
     /// Directories that workers have left as they found them, for those to come: to make and remove one
     /// takes longer than many an execution.
     unused: Vec<TempDir>,
 }
 
 impl Files {
-    /// `ours`: what the harness itself writes to.
-    pub(crate) fn watch(ours: &[PathBuf]) -> io::Result<Self> {
-        sweep(&std::env::temp_dir());
-        let temporary = temporary_directory()?;
-        let working_directory = std::env::current_dir()?;
-        let mut files = Self { working_directory, ours: ours.to_vec(), seen: None, temporary, unused: Vec::new() };
-        files.seen = files.look();
-        Ok(files)
+    /// `ours`: what the harness itself writes to. `temporary`: where workers get temporary directories.
+    pub(crate) fn watch(ours: &[PathBuf], temporary: &Path) -> io::Result<Self> {
+        let roots = temporary.ancestors().take(2).map(Path::to_owned);
+        let ours = ours.iter().cloned().chain(roots);
+        let working_directory = WorkingDirectory::watch(std::env::current_dir()?, ours);
+        Ok(Self { working_directory, temporary: temporary.to_owned(), unused: Vec::new() })
     }
 
-    /// Where a later run looks for what this one could not remove.
-    pub(crate) fn directory(&self) -> &Path {
-        self.temporary.path()
+    pub(crate) fn working_directory(&self) -> &WorkingDirectory {
+        &self.working_directory
+    }
+
+    /// A worker begins.
+    pub(crate) fn begin(&mut self) {
+        self.working_directory.begin();
+    }
+
+    /// Its executions are over, and it is about to end.
+    pub(crate) fn executed(&mut self) {
+        self.working_directory.executed();
     }
 
     /// An empty directory for the temporary files of one worker.
     pub(crate) fn temporary_directory(&mut self) -> io::Result<TempDir> {
-        let new = || tempfile::Builder::new().prefix("").tempdir_in(&self.temporary);
-        self.unused.pop().map_or_else(new, Ok)
+        self.unused.pop().map_or_else(|| temporary::subdirectory(&self.temporary), Ok)
     }
 
-    /// The files that a worker has left behind in its temporary directory, and those of the working
-    /// directory that are new or were written since it was last looked at.
-    pub(crate) fn left(&mut self, temporary: TempDir) -> Vec<String> {
+    /// What a worker that has ended may have left behind: in its temporary directory, and in the working directory.
+    pub(crate) fn left(&mut self, temporary: TempDir) -> Traces {
+        let directory = temporary.path().to_owned();
         let mut left = Vec::new();
         if self.is_as_new(&temporary) {
             self.unused.push(temporary);
         } else {
-            let complete = walk(temporary.path(), &|_| false, &mut |file| left.push(file)).is_some();
-            if !complete {
-                left.truncate(MOST);
-            }
+            let (listing, _) = attribution::list(temporary.path(), &|_, _| false);
+            let remains = attribution::remains(listing.keys().map(PathBuf::as_path));
+            left.extend(remains.into_iter().map(|path| (path.to_owned(), listing[path].kind)));
             // What can't be removed is left to the system, as other temporary files are.
             let _ = temporary.close();
         }
-        let now = self.look();
-        if let (Some(now), Some(before)) = (&now, &self.seen) {
-            left.extend(
-                now.iter().filter(|&(path, state)| before.get(path) != Some(state)).map(|(path, _)| path.clone()),
-            );
-        }
-        self.seen = now;
-        left.iter().map(|path| path.display().to_string()).collect()
+        Traces { directory, temporary: left, changes: self.working_directory.changes() }
     }
 
     /// Whether another worker may have the directory: nothing is in it, and where processes that a worker
     /// has left behind are ended, nothing will be.
     fn is_as_new(&self, directory: &TempDir) -> bool {
-        let permissions = |directory: &TempDir| directory.path().metadata().map(|metadata| metadata.permissions()).ok();
+        let permissions = |directory: &Path| directory.metadata().map(|metadata| metadata.permissions()).ok();
         cfg!(target_os = "linux")
             && fs::read_dir(directory.path()).is_ok_and(|mut entries| entries.next().is_none())
-            && permissions(directory) == permissions(&self.temporary)
+            && permissions(directory.path()) == permissions(&self.temporary)
     }
-
-    fn look(&self) -> Option<HashMap<PathBuf, State>> {
-        let own_target = self.working_directory.join("target");
-        let left_out = |path: &Path| {
-            path == own_target
-                || path.file_name() == Some(OsStr::new(".git"))
-                || self.ours.iter().any(|ours| path == ours)
-        };
-        let mut files = HashMap::new();
-        walk(&self.working_directory, &left_out, &mut |file| {
-            if let Ok(metadata) = file.symlink_metadata() {
-                files.insert(file, (metadata.len(), metadata.modified().ok()));
-            }
-        })?;
-        Some(files)
-    }
-}
-
-/// What the names of our temporary directories begin with; the process that they belong to follows.
-const PREFIX: &str = "profiling-";
-
-/// A new temporary directory, which a later run removes if this process can't.
-pub(crate) fn temporary_directory() -> io::Result<TempDir> {
-    TempDir::with_prefix(format!("{PREFIX}{}-", std::process::id()))
-}
-
-/// Removes what supervisors left that were killed.
-fn sweep(directory: &Path) {
-    for (path, owner) in abandoned(directory, PREFIX) {
-        cgroup::sweep(&path, owner);
-        // What belongs to another user stays.
-        let _ = fs::remove_dir_all(path);
-    }
-}
-
-/// What lies in a directory that belongs to a process that is no more, which the name tells behind a prefix.
-pub(crate) fn abandoned(directory: &Path, prefix: &str) -> impl Iterator<Item = (PathBuf, u32)> {
-    fs::read_dir(directory).into_iter().flatten().flatten().filter_map(move |entry| {
-        let name = entry.file_name();
-        let owner = name.to_str()?.strip_prefix(prefix)?.split_once('-')?.0.parse::<u32>().ok()?;
-        has_ended(owner).then(|| (entry.path(), owner))
-    })
-}
-
-#[cfg(unix)]
-fn has_ended(process: u32) -> bool {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
-    process.is_none_or(|process| test_kill_process(process) == Err(Errno::SRCH))
-}
-
-/// Nobody tells.
-#[cfg(not(unix))]
-fn has_ended(_process: u32) -> bool {
-    false
-}
-
-/// How much the files below a directory hold together.
-pub(crate) fn bytes_in(directory: &Path) -> u64 {
-    let mut bytes = 0;
-    let complete = walk(directory, &|_| false, &mut |file| {
-        bytes += file.symlink_metadata().map_or(0, |metadata| metadata.len());
-    });
-    // What can't be counted any more is too much.
-    complete.map_or(u64::MAX, |()| bytes)
-}
-
-/// Hands over every file below a directory, as far as it can be read; `None` where there are too many.
-fn walk(directory: &Path, left_out: &dyn Fn(&Path) -> bool, found: &mut dyn FnMut(PathBuf)) -> Option<()> {
-    let mut directories = vec![directory.to_owned()];
-    let mut seen = 0;
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            seen += 1;
-            if seen > MOST {
-                return None;
-            }
-            let path = entry.path();
-            if left_out(&path) {
-                continue;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => directories.push(path),
-                Ok(_) => found(path),
-                Err(_) => {}
-            }
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::Kind;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -190,7 +88,8 @@ mod tests {
             ("a directory", |directory| fs::create_dir(directory.join("x"))),
             ("permissions", |directory| fs::set_permissions(directory, fs::Permissions::from_mode(0o500))),
         ];
-        let mut files = Files::watch(&[])?;
+        let run = TempDir::new()?;
+        let mut files = Files::watch(&[], run.path())?;
         for (what, change) in changes {
             let first = files.temporary_directory()?;
             let path = first.path().to_owned();
@@ -205,56 +104,46 @@ mod tests {
         Ok(())
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn what_the_dead_left_is_swept() -> io::Result<()> {
-        let directory = TempDir::new()?;
-        let own = format!("{PREFIX}{}-abc", std::process::id());
-        let dead = format!("{PREFIX}{}-abc", u32::MAX);
-        for name in [&*own, &*dead, "profiling-notes", "profiling-x-y"] {
-            fs::create_dir_all(directory.path().join(name).join("inner"))?;
-        }
-        sweep(directory.path());
-        let mut left: Vec<_> =
-            fs::read_dir(directory.path())?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
-        left.sort();
-        assert_eq!(left, [&*own, "profiling-notes", "profiling-x-y"]);
+    fn finds_what_is_left_in_a_temporary_directory() -> io::Result<()> {
+        let run = TempDir::new()?;
+        let mut files = Files::watch(&[], run.path())?;
+        let temporary = files.temporary_directory()?;
+        let path = temporary.path().to_owned();
+        fs::create_dir_all(path.join("empty/inner"))?;
+        fs::create_dir(path.join("full"))?;
+        fs::write(path.join("full/x"), "")?;
+        let left = files.left(temporary);
+        let expected = [("empty/inner", Kind::Directory), ("full/x", Kind::File)];
+        assert_eq!(left.temporary, expected.map(|(path, kind)| (PathBuf::from(path), kind)));
+        assert_eq!((left.directory, path.exists()), (path, false));
         Ok(())
     }
 
     #[test]
-    fn finds_what_is_new() -> io::Result<()> {
+    fn finds_what_changes_in_the_working_directory_while_a_worker_executes() -> io::Result<()> {
         let root = TempDir::new()?;
-        let write = |path: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap_or(root.path()))?;
-            fs::write(path, "")
-        };
-        ["old", "deep/old"].iter().try_for_each(|path| write(path))?;
-        let mut files = Files::watch(&[root.path().join("out")])?;
-        files.working_directory = root.path().to_owned();
-        files.seen = files.look();
+        let run = TempDir::new_in(root.path())?;
+        let mut files = Files::watch(&[], run.path())?;
+        let ours = [run.path().to_owned(), root.path().join("out")];
+        files.working_directory = WorkingDirectory::watch(root.path().to_owned(), ours);
+        fs::write(root.path().join("before"), "")?;
+        files.begin();
         let temporary = files.temporary_directory()?;
         fs::write(temporary.path().join("t"), "")?;
-        let (kept, path) = (temporary.path().join("t").display().to_string(), temporary.path().to_owned());
-        ["new", "deep/new", "target/x", "deep/.git/x", "out/x", "deep/target/x"]
-            .iter()
-            .try_for_each(|path| write(path))?;
-        let mut left = files.left(temporary);
-        left.sort();
-        let mut expected: Vec<String> = ["deep/new", "deep/target/x", "new"]
-            .iter()
-            .map(|file| root.path().join(file).display().to_string())
-            .collect();
-        expected.push(kept);
-        expected.sort();
-        assert_eq!(left, expected);
-        assert!(!path.exists());
+        fs::create_dir(root.path().join("deep"))?;
+        for path in ["new", "deep/new", "out"] {
+            fs::write(root.path().join(path), "")?;
+        }
+        files.executed();
+        let left = files.left(temporary);
+        let present = left.changes.present();
+        assert!(present.contains(&*root.path().join("new")) && present.contains(&*root.path().join("deep")));
+        assert!(present.iter().all(|path| !path.ends_with("out") && !path.ends_with("before")), "{present:?}");
+        files.begin();
         let temporary = files.temporary_directory()?;
-        assert_eq!(files.left(temporary), Vec::<String>::new(), "each is told once");
-        fs::write(root.path().join("old"), "longer")?;
-        let temporary = files.temporary_directory()?;
-        assert_eq!(files.left(temporary), [root.path().join("old").display().to_string()], "it was written to");
+        files.executed();
+        assert!(files.left(temporary).is_empty(), "each is told once");
         Ok(())
     }
 }

@@ -5,8 +5,10 @@ use std::io;
 
 use profiling_core::profile::Circumstances;
 use profiling_core::runner::CaseRunner;
+use profiling_core::samples::CaseSamples;
 
 use crate::capture::Capture;
+use crate::excerpt::excerpt;
 use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
 use crate::plan::CasePlan;
 use crate::sampler::Sampler;
@@ -21,12 +23,13 @@ pub(crate) fn run(plan: &CasePlan, _next: Option<&CasePlan>, progress: &mut dyn 
 }
 
 fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u64)) -> Result<Measured, CaseFailure> {
+    runner.prepare().map_err(|failure| CaseFailure { phase: Phase::Fixture, reason: excerpt(failure.0) })?;
     let warmup = u64::from(plan.warmup);
     let mut number = 0;
     let mut next = |runner: &mut CaseRunner| {
         let phase = Phase::Execution { number, sample: number.checked_sub(warmup) };
         number += 1;
-        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: failure.0 });
+        let sample = runner.execute().map_err(|failure| CaseFailure { phase, reason: excerpt(failure.0) });
         progress(number);
         sample
     };
@@ -35,14 +38,19 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
     }
     runner.forget();
     let mut sampler = plan.auto().map(Sampler::new);
-    let mut measured = Vec::new();
+    let mut measured = CaseSamples::default();
     while match &mut sampler {
-        Some(sampler) => sampler.wants(&measured).is_some(),
+        Some(sampler) => sampler.wants(&measured).map_err(|error| lost(&error))?.is_some(),
         None => measured.len() < plan.most_samples() as usize,
     } {
-        measured.push(next(runner)?);
+        let sample = next(runner)?;
+        measured.push(sample).map_err(|error| lost(&error))?;
     }
     let sampling = sampler.and_then(|sampler| sampler.ended());
     let circumstances = Circumstances { breakdown: runner.breakdown(), sampling, ..Circumstances::default() };
-    Ok(Measured { samples: measured, circumstances, ..Measured::default() })
+    Ok(Measured { samples: measured, circumstances })
+}
+
+fn lost(error: &io::Error) -> CaseFailure {
+    CaseFailure { phase: Phase::Exit, reason: format!("the harness can't keep its samples: {error}") }
 }

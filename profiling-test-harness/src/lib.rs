@@ -30,6 +30,7 @@
 //! | ruzstd, tar, twox-hash | a baseline in one file, and whether it is whole |
 //! | rustix | pipes, signals, child processes and mounts without `unsafe` (Unix) |
 //! | serde, serde_json | messages between the two processes |
+//! | signal-hook | hearing of signals without `unsafe` (Linux) |
 //! | strsim | which key of `Cargo.toml` was meant |
 //! | tempfile | a temporary directory for each worker, and where callgrind writes |
 //! | thiserror | error types |
@@ -41,8 +42,10 @@
 mod print;
 
 mod advisor;
+mod attribution;
 mod auto;
 mod baseline;
+mod binary;
 mod budgets;
 mod capture;
 mod cgroup;
@@ -53,15 +56,21 @@ mod config;
 mod descendants;
 mod environment;
 mod events;
+mod excerpt;
 mod files;
 mod in_process;
 mod instructions;
+mod interruption;
+mod keep;
 mod machine;
+mod mountinfo;
+mod origin;
 mod outcome;
 mod plan;
 mod platforms;
 mod rehearsal;
 mod report;
+mod roster;
 mod sampler;
 mod selection;
 mod session;
@@ -69,7 +78,9 @@ mod shelf;
 mod signals;
 mod subcommand;
 mod supervisor;
+mod sweeping;
 mod targets;
+mod temporary;
 mod watch;
 mod wire;
 mod worker;
@@ -103,6 +114,8 @@ macro_rules! main {
             $crate::run(&$crate::Host {
                 package: ::core::env!("CARGO_PKG_NAME"),
                 manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                module: ::core::module_path!(),
+                file: ::core::file!(),
                 debug_assertions: ::core::cfg!(debug_assertions),
                 opt_level: ::core::option_env!("PROFILING_OPT_LEVEL"),
                 fingerprint: ::core::option_env!("PROFILING_FINGERPRINT"),
@@ -123,6 +136,10 @@ macro_rules! main {
 pub struct Host {
     pub package: &'static str,
     pub manifest_dir: &'static str,
+    /// The module with `main!`, the target's crate first.
+    pub module: &'static str,
+    /// The file with `main!`, as the compiler names it.
+    pub file: &'static str,
     pub debug_assertions: bool,
     /// What `Embed` in the package's build script was told of it.
     pub opt_level: Option<&'static str>,
@@ -135,7 +152,8 @@ pub struct Host {
 #[must_use]
 pub fn run(host: &Host) -> ExitCode {
     match worker::assignment() {
-        Some(assignment) => worker::run(&assignment),
+        Some(Ok(assignment)) => worker::run(&assignment),
+        Some(Err(unusable)) => worker::refuse(&unusable),
         None => session::run(host),
     }
 }

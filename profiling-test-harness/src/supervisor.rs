@@ -1,8 +1,9 @@
 //! Runs cases in worker processes: starts them, lets them begin, and leaves none behind.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::Instant;
 
 use profiling_core::job::{Case, Isolation};
@@ -10,17 +11,22 @@ use profiling_core::measure::clock;
 use profiling_core::sample::Sample;
 use tempfile::TempDir;
 
-use crate::cgroup::{self, Cgroup, Cgroups, Controller};
+use crate::attribution::{Remnant, Traces, Views};
+use crate::binary::{HeldBinary, Program};
+use crate::cgroup::{Cgroup, CgroupError, Cgroups, Controller};
 use crate::channel::Upper;
 use crate::descendants;
 use crate::events::Events;
 use crate::files::Files;
 use crate::instructions::{self, Callgrind, Valgrind};
+use crate::interruption::{Interrupted, Interruption};
 use crate::machine::Machine;
 use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
 use crate::plan::{CasePlan, Round};
 use crate::rehearsal::{Confinement, Rehearsals};
 use crate::sampler::Sampler;
+use crate::sweeping;
+use crate::temporary::RunDirectory;
 use crate::watch::Watch;
 use crate::wire::{Assignment, WORKER_ARGUMENT};
 
@@ -28,8 +34,10 @@ use self::conversation::{Conversation, Ending, Started};
 use self::trial::Contestant;
 
 mod conversation;
+pub(crate) mod counting;
 mod rehearse;
 pub(crate) mod trial;
+mod witness;
 
 /// What tells a process where to put temporary files.
 #[cfg(unix)]
@@ -41,15 +49,19 @@ const TEMPORARY_DIRECTORY: [&str; 2] = ["TMP", "TEMP"];
 /// Starts workers from the main thread, so that they die with this process and not with a thread.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    executable: PathBuf,
+    binary: Rc<HeldBinary>,
     capture: bool,
     files: Files,
+    interruption: Rc<Interruption>,
+    directory: Rc<RunDirectory>,
     /// Where the machine lets us make control groups.
     groups: Option<Cgroups>,
     machine: Machine,
     extras: Extras,
     /// The worker that comes next, which gets ready and waits.
     spare: Option<Worker>,
+    /// Of the working directory, for witnesses.
+    views: Views,
 }
 
 /// What is done with each case besides measuring it, where the user wants that.
@@ -66,6 +78,10 @@ pub(crate) struct Extras {
 struct Followed {
     run: CaseRun,
     group: Option<Cgroup>,
+    /// What it may have left behind.
+    traces: Traces,
+    /// What a witness has found.
+    witnessed: Option<Vec<Remnant>>,
 }
 
 /// A worker that was started and may not have begun.
@@ -88,6 +104,8 @@ struct Launch {
     command: Command,
     /// The case's number in that binary.
     case_index: usize,
+    /// What it is to run.
+    program: Program,
     capture: bool,
     /// What it is to run in.
     group: Option<Cgroup>,
@@ -96,26 +114,49 @@ struct Launch {
     temporary_bytes: Option<u64>,
     /// What it has to do without.
     confinement: Option<Confinement>,
+    /// For a witness, the directory that is made for it.
+    witness: Option<PathBuf>,
 }
 
 impl Supervisor {
     /// `capture`: keep what workers print, rather than let it pass through. `ours`: where the harness
-    /// itself writes.
-    pub(crate) fn new(capture: bool, extras: Extras, ours: &[PathBuf]) -> io::Result<Self> {
+    /// itself writes. `binary`: of this process. `directory`: of this run.
+    pub(crate) fn new(
+        capture: bool,
+        extras: Extras,
+        ours: &[PathBuf],
+        binary: &Rc<HeldBinary>,
+        directory: &Rc<RunDirectory>,
+    ) -> io::Result<Self> {
+        sweeping::sweep();
         descendants::adopt_orphans()?;
-        let files = Files::watch(ours)?;
-        let groups = Cgroups::find(&[Controller::Memory]).ok();
-        let groups = groups.filter(|groups| cgroup::record(groups, files.directory()).is_ok());
-        if let Some(rehearsals) = &extras.rehearsals {
-            cgroup::record(rehearsals.groups(), files.directory())?;
-        }
-        let machine = Machine::default();
-        Ok(Self { executable: std::env::current_exe()?, capture, files, groups, machine, extras, spare: None })
+        Ok(Self {
+            binary: Rc::clone(binary),
+            capture,
+            files: Files::watch(ours, directory.path())?,
+            interruption: Rc::new(Interruption::listen()?),
+            directory: Rc::clone(directory),
+            groups: Cgroups::find(&[Controller::Memory], Rc::clone(directory)).ok(),
+            machine: Machine::default(),
+            extras,
+            spare: None,
+            views: Views::default(),
+        })
     }
 
-    /// This binary.
-    pub(crate) fn executable(&self) -> &Path {
-        &self.executable
+    /// The binary of this process.
+    pub(crate) fn binary(&self) -> &Rc<HeldBinary> {
+        &self.binary
+    }
+
+    /// The directory of this run.
+    pub(crate) fn directory(&self) -> &Rc<RunDirectory> {
+        &self.directory
+    }
+
+    /// An error once the run was told to end: what has come since is no one's doing but the user's.
+    pub(crate) fn check_interruption(&self) -> Result<(), Interrupted> {
+        self.interruption.check()
     }
 
     /// Runs a case, calling `progress` after every execution with how many have ended. Whenever a worker
@@ -129,7 +170,7 @@ impl Supervisor {
     ) -> io::Result<CaseRun> {
         let begin = self.machine.begin();
         let mut whole: Option<CaseRun> = None;
-        let mut ended_before = 0;
+        let (mut ended_before, mut left) = (0, Vec::new());
         let mut sampler = plan.auto().filter(|_| plan.isolation == Isolation::Sample).map(Sampler::new);
         let (mut number, mut wanted) = (0, true);
         while let Some(round) = plan.round(number, wanted) {
@@ -137,19 +178,20 @@ impl Supervisor {
             let then = plan.round(number, wanted).map(|round| (plan.case, round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
-            let Followed { run, group } =
+            let Followed { run, group, traces, .. } =
                 self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
             if let (Some(groups), Some(group)) = (&mut self.groups, group) {
                 groups.give_back(group);
             }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
+            left.extend(witness::wanted(round, &run, traces));
             let so_far = match whole.take() {
-                Some(whole) => whole.and(run),
+                Some(whole) => whole.and(run)?,
                 None => run,
             };
             let failed = so_far.result.is_err();
             if let (Some(sampler), Ok(measured)) = (&mut sampler, &so_far.result) {
-                wanted = sampler.wants(&measured.samples).is_some();
+                wanted = sampler.wants(&measured.samples)?.is_some();
             }
             whole = Some(so_far);
             if failed {
@@ -162,13 +204,17 @@ impl Supervisor {
         }
         if let Ok(measured) = &mut whole.result {
             measured.circumstances.machine = self.machine.share_since(begin);
+            if !plan.again {
+                measured.circumstances.evidence.add(self.attribute(plan, &left));
+            }
         }
         if self.extras.valgrind.is_some()
             && !plan.again
             && let Ok(measured) = &mut whole.result
         {
-            let contestant = Contestant { executable: &self.executable.clone(), case_index: plan.case.index };
-            match self.count(&instructions::plan(plan, measured), contestant)? {
+            let program = self.binary.for_wrapper(&self.directory)?;
+            let contestant = Contestant { executable: &program.path, case_index: plan.case.index };
+            match self.count(&instructions::plan(plan, measured)?, contestant)? {
                 Ok(count) => measured.circumstances.instructions = Some(count),
                 Err(failed) => whole = failed,
             }
@@ -184,17 +230,18 @@ impl Supervisor {
         samples: &[Sample],
         contestant: Contestant<'_>,
     ) -> io::Result<Option<u64>> {
-        let measured = Measured { samples: samples.to_vec(), ..Measured::default() };
-        Ok(self.count(&instructions::plan(plan, &measured), contestant)?.ok())
+        let measured = Measured { samples: samples.into(), ..Measured::default() };
+        Ok(self.count(&instructions::plan(plan, &measured)?, contestant)?.ok())
     }
 
     /// The instructions of one execution, for which a worker is started under callgrind; that worker's
     /// run where it failed.
     fn count(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Result<u64, CaseRun>> {
-        let callgrind = Callgrind::new()?;
+        let callgrind = Callgrind::new(self.directory.subdirectory()?);
         let round = plan.first_round();
         let command = callgrind.command(contestant.executable);
-        let launch = Launch { capture: true, ..self.plain(command, contestant.case_index)? };
+        let program = Program::at(contestant.executable)?;
+        let launch = Launch { capture: true, ..self.plain(command, program, contestant.case_index)? };
         let worker = self.start_as(plan.case, round, launch)?;
         let process = worker.child.id();
         let CaseRun { result, stdout, stderr } = self.follow(worker, plan, round, None, &mut |_| ())?.run;
@@ -217,13 +264,15 @@ impl Supervisor {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<Followed> {
         let Worker { mut child, channel, events, started, temporary, mut watch, .. } = worker;
+        self.files.begin();
         channel.release();
         watch.begin();
-        let mut conversation = Conversation::new(*plan, round, events, started, watch);
+        let mut conversation = Conversation::new(*plan, round, events, started, watch, self.directory.path());
         let ending = match plan.auto() {
             Some(auto) if round.by_turns => conversation.follow_by_turns(&channel, auto, progress),
             _ => conversation.follow(progress),
         };
+        self.files.executed();
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
         {
@@ -236,10 +285,13 @@ impl Supervisor {
         let _ = child.wait();
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
         let (tree, group) = conversation.watch.end(conversation.left.started_processes);
-        let files = self.files.left(temporary);
+        let traces = self.files.left(temporary);
+        // The signal may have come to the worker, too.
+        self.check_interruption()?;
         let (ending, status) = ending?;
         conversation.drain()?;
-        Ok(Followed { run: conversation.judge(ending, status, &files, &tree), group })
+        let witnessed = conversation.witnessed.take();
+        Ok(Followed { run: conversation.judge(ending, status, &tree), group, traces, witnessed })
     }
 
     /// The worker that is waiting to do this, or a new one.
@@ -253,30 +305,60 @@ impl Supervisor {
         }
     }
 
+    /// Starts a worker in a control group, if there can be one.
     fn start(&mut self, case: Case, round: Round) -> io::Result<Worker> {
         let group = self.groups.as_mut().and_then(|groups| groups.group().ok());
         if group.is_none() {
             self.groups = None;
         }
-        let launch = Launch { group, ..self.plain(Command::new(&self.executable), case.index)? };
+        let started = self.start_in(group, case, round);
+        if self.groups.is_some()
+            && let Err(error) = &started
+            && let Some(why) = CgroupError::behind(error)
+        {
+            complain!(
+                "note: a control group can be made here, but not entered: {why}. The memory of what jobs start is sampled \
+                 instead"
+            );
+            self.groups = None;
+            return self.start_in(None, case, round);
+        }
+        started
+    }
+
+    fn start_in(&mut self, group: Option<Cgroup>, case: Case, round: Round) -> io::Result<Worker> {
+        let (command, program) = self.binary.command(&self.directory)?;
+        let launch = Launch { group, ..self.plain(command, program, case.index)? };
         self.start_as(case, round, launch)
     }
 
     /// A launch without a group or limits.
-    fn plain(&mut self, command: Command, case_index: usize) -> io::Result<Launch> {
+    fn plain(&mut self, command: Command, program: Program, case_index: usize) -> io::Result<Launch> {
         Ok(Launch {
             command,
             case_index,
+            program,
             capture: self.capture,
             group: None,
             temporary: self.files.temporary_directory()?,
             temporary_bytes: None,
             confinement: None,
+            witness: None,
         })
     }
 
     fn start_as(&mut self, case: Case, round: Round, launch: Launch) -> io::Result<Worker> {
-        let Launch { mut command, case_index, capture, group, temporary, temporary_bytes, confinement } = launch;
+        let Launch {
+            mut command,
+            case_index,
+            program,
+            capture,
+            group,
+            temporary,
+            temporary_bytes,
+            confinement,
+            witness,
+        } = launch;
         let assignment = Assignment {
             job: case.job.name.to_owned(),
             case: case_index,
@@ -286,8 +368,10 @@ impl Supervisor {
             hardware: self.extras.valgrind.is_some(),
             by_turns: round.by_turns,
             confinement,
+            witness,
             supervisor: std::process::id(),
         };
+        self.check_interruption()?;
         let (channel, worker_end) = Upper::open()?;
         let output = || if capture { Stdio::piped() } else { Stdio::inherit() };
         command
@@ -296,12 +380,13 @@ impl Supervisor {
             .stdin(worker_end)
             .stdout(output())
             .stderr(output());
-        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns() };
+        let started = Started { at: Instant::now(), shared_ns: clock::shared_ns(), program };
         let mut child = match &group {
             Some(group) => group.spawn(&mut command)?,
             None => command.spawn()?,
         };
-        let events = Events::new(channel.messages()?, child.stdout.take(), child.stderr.take())?;
+        let events =
+            Events::new(channel.messages()?, child.stdout.take(), child.stderr.take(), Rc::clone(&self.interruption))?;
         let watch = Watch::new(child.id(), group, temporary_bytes.map(|bytes| (temporary.path().to_owned(), bytes)));
         Ok(Worker { case, round, temporary, child, channel, events, started, watch })
     }

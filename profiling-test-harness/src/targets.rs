@@ -109,7 +109,8 @@ mod tests {
     }
 
     fn missed_by(profile: &Profile) -> Vec<Missed> {
-        missed(&TARGETED, &advise(profile, &[], Catalogue::builtin(), &Options::default()))
+        let advice = advise(profile, &[], Catalogue::builtin(), &Options::default());
+        missed(&TARGETED, &advice.expect("there are no samples to read"))
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Looks at a worker from outside while it executes: what it can't see itself, or only afterwards.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use profiling_core::measure::{descriptors, family, memory};
 use profiling_core::profile::{TreePeak, TreePeakMethod};
-use profiling_core::sample::Sample;
+use profiling_core::sample::Column;
+use profiling_core::samples::CaseSamples;
 
+use crate::attribution;
 use crate::cgroup::Cgroup;
-use crate::files;
 use crate::report::figures;
 
 /// How long after its last message a worker is looked at: shorter executions are left in peace.
@@ -80,7 +82,7 @@ impl Watch {
 
     fn look_at_files(&mut self) {
         if let Some((directory, most)) = &self.room {
-            let held = files::bytes_in(directory);
+            let held = attribution::bytes_in(directory);
             self.exceeded = self.exceeded.max(Some(held).filter(|held| held > most));
         }
     }
@@ -153,21 +155,31 @@ impl Tree {
     /// of it, the sampled peak stands. Both are the least that there was: the group lacks what was charged to
     /// others, such as the pages of a program that they had read before, and a sum lacks what was there
     /// between two looks. So the larger one is nearer to the truth.
-    pub(crate) fn peak(&self, samples: &[Sample]) -> Option<TreePeak> {
-        let resident = samples.iter().filter_map(|sample| sample.peak_rss_bytes).max();
-        let files = self.files_at_most(samples);
+    pub(crate) fn peak(&self, samples: &CaseSamples) -> io::Result<Option<TreePeak>> {
+        if self.peak_bytes.is_none() && self.sampled_bytes.is_none() {
+            return Ok(None);
+        }
+        let resident = samples.max(Column::PeakRssBytes)?;
+        let files = self.files_at_most(samples)?;
         let grouped = self.peak_bytes.filter(|&peak| files.is_some_and(|files| files <= small(peak)));
         let method = if grouped.is_some() { TreePeakMethod::Cgroup } else { TreePeakMethod::Sampled };
-        let bytes = grouped.max(self.sampled_bytes)?.max(resident.unwrap_or(0));
-        Some(TreePeak { bytes, method })
+        let most = grouped.max(self.sampled_bytes);
+        Ok(most.map(|most| TreePeak { bytes: most.max(resident.unwrap_or(0)), method }))
     }
 
     /// How much of the group's peak files can be: what was seen, or what an execution has transferred, as it
     /// may have removed the file again.
-    fn files_at_most(&self, samples: &[Sample]) -> Option<u64> {
-        let transferred = |sample: &Sample| Some(sample.device_read_bytes? + sample.device_written_bytes?);
-        let most = samples.iter().map(transferred).collect::<Option<Vec<_>>>()?.into_iter().max();
-        Some(self.cache_bytes?.max(most.unwrap_or(0)))
+    fn files_at_most(&self, samples: &CaseSamples) -> io::Result<Option<u64>> {
+        let (mut most, mut known) = (0, true);
+        samples.visit(&mut |samples| {
+            for sample in samples {
+                match (sample.device_read_bytes, sample.device_written_bytes) {
+                    (Some(read), Some(written)) => most = most.max(read + written),
+                    _ => known = false,
+                }
+            }
+        })?;
+        Ok(self.cache_bytes.filter(|_| known).map(|cache| cache.max(most)))
     }
 }
 
@@ -178,12 +190,15 @@ fn small(peak: u64) -> u64 {
 
 /// The threads of a process; `None` where the platform doesn't tell.
 fn threads(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+    // The name of the process in it may be any bytes.
+    let status = fs::read(format!("/proc/{process}/status")).ok()?;
+    String::from_utf8_lossy(&status).lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use profiling_core::sample::Sample;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -203,7 +218,8 @@ mod tests {
     }
 
     fn peak(tree: &Tree, transferred: u64) -> Option<(u64, TreePeakMethod)> {
-        let found = tree.peak(&samples(transferred))?;
+        let samples: Vec<Sample> = samples(transferred).to_vec();
+        let found = tree.peak(&samples.into()).expect("they are in memory")?;
         Some((found.bytes / MIB, found.method))
     }
 
@@ -217,7 +233,8 @@ mod tests {
         assert_eq!(peak(&tree(Some(190 * MIB), None, 0), 0), Some((190, Sampled)));
         assert_eq!(peak(&tree(Some(203 * MIB), Some(200 * MIB), 0), 0), Some((203, Cgroup)));
         let unknown = [Sample { device_read_bytes: None, ..samples(0)[0] }];
-        assert_eq!(both.peak(&unknown).map(|peak| peak.method), Some(Sampled));
+        let found = both.peak(&unknown.to_vec().into()).expect("they are in memory");
+        assert_eq!(found.map(|peak| peak.method), Some(Sampled));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! samples, each of which is a [`row`] of figures.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use profiling_core::breakdown::Breakdown;
 use profiling_core::measure::leftovers::Leftovers;
@@ -11,16 +12,24 @@ use thiserror::Error;
 
 mod row;
 
+use crate::attribution::Remnant;
+use crate::binary::Identity;
 use crate::rehearsal::Confinement;
 
 /// The version of this protocol, which a worker states in its first message.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 5;
 
 /// The first argument of a worker's command line; the second is its [`Assignment`].
 pub(crate) const WORKER_ARGUMENT: &str = "__profiling-worker";
 
 /// The exit code of a worker that could not begin or go on; what it printed says why.
 pub(crate) const UNUSABLE: u8 = 102;
+
+/// What such a worker prints before the reason.
+pub(crate) const CANNOT_RUN: &str = "profiling: this worker can't run: ";
+
+/// The longest message, in bytes. Texts of the job's are cut by the worker, and what it lists is far from this.
+const LONGEST: usize = 8 << 20;
 
 /// What a worker is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +53,9 @@ pub(crate) struct Assignment {
     /// What it has to do without.
     #[serde(default)]
     pub confinement: Option<Confinement>,
+    /// For a witness, the directory that is made for it.
+    #[serde(default)]
+    pub witness: Option<PathBuf>,
     /// The process to die with.
     pub supervisor: u32,
 }
@@ -58,7 +70,14 @@ pub(crate) enum Message {
         protocol: u32,
         /// When, by [`clock::shared_ns`](profiling_core::measure::clock::shared_ns).
         at_ns: Option<u64>,
+        /// Whether [`Prepared`](Self::Prepared) comes before the first execution.
+        #[serde(default)]
+        fixture: bool,
+        /// Which binary the worker is; `None` where nobody tells.
+        binary: Option<Identity>,
     },
+    /// The job's fixture was made.
+    Prepared,
     /// An execution that doesn't count has ended.
     WarmedUp {
         /// Its wall-clock time.
@@ -69,6 +88,8 @@ pub(crate) enum Message {
     Measured(Sample),
     /// What was recorded inside of the measured executions, all of which have ended.
     Breakdown(Box<Breakdown>),
+    /// What a witness has found, all of whose executions have ended.
+    Witnessed(Vec<Remnant>),
     /// Executions have ended, or one has; the worker looks at what they have left behind.
     Waiting,
     /// The execution under way has failed; nothing follows.
@@ -108,10 +129,14 @@ impl<W: Write> Sender<W> {
     }
 }
 
-/// Something that is no message.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("this is no message")]
-pub(crate) struct Garbled;
+/// Why something is no message.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+pub(crate) enum Garbled {
+    #[error("something that is no message")]
+    NoMessage,
+    #[error("more than {} MiB without the end of a message", LONGEST >> 20)]
+    TooLong,
+}
 
 /// Puts messages together from the pieces in which a pipe delivers them.
 #[derive(Debug, Default)]
@@ -120,14 +145,25 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// The messages that `bytes` complete.
+    /// The messages that `bytes` complete. Looks for the end of a message in these bytes alone: there was none in
+    /// those before.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Message>, Garbled> {
-        self.partial.extend_from_slice(bytes);
-        let Some(end) = self.partial.iter().rposition(|&byte| byte == b'\n') else { return Ok(Vec::new()) };
-        let rest = self.partial.split_off(end + 1);
-        let lines = std::mem::replace(&mut self.partial, rest);
-        let lines = str::from_utf8(&lines).map_err(|_| Garbled)?;
-        lines.lines().map(Message::of).collect()
+        let (complete, rest) = match bytes.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) => bytes.split_at(end + 1),
+            None => (&[][..], bytes),
+        };
+        if self.partial.len() + bytes.len() > LONGEST {
+            return Err(Garbled::TooLong);
+        }
+        let mut messages = Vec::new();
+        if !complete.is_empty() {
+            self.partial.extend_from_slice(complete);
+            let lines = str::from_utf8(&self.partial).map_err(|_| Garbled::NoMessage)?;
+            messages = lines.lines().map(Message::of).collect::<Result<_, _>>()?;
+            self.partial.clear();
+        }
+        self.partial.extend_from_slice(rest);
+        Ok(messages)
     }
 }
 
@@ -136,7 +172,7 @@ impl Message {
         if line.starts_with(|c: char| c.is_ascii_digit()) {
             return row::read(line).map(Self::Measured);
         }
-        serde_json::from_str(line).map_err(|_| Garbled)
+        serde_json::from_str(line).map_err(|_| Garbled::NoMessage)
     }
 }
 
@@ -145,9 +181,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_message_that_does_not_end_is_refused_in_linear_time() {
+        let piece = [b'x'; 16];
+        let mut receiver = Receiver::default();
+        let begin = std::time::Instant::now();
+        for _ in 0..LONGEST / piece.len() {
+            assert_eq!(receiver.feed(&piece), Ok(Vec::new()));
+        }
+        // To look through all of it for every piece would take hours.
+        assert!(begin.elapsed() < std::time::Duration::from_secs(60));
+        assert_eq!(receiver.feed(b"x"), Err(Garbled::TooLong));
+        assert_eq!(Garbled::TooLong.to_string(), "more than 8 MiB without the end of a message");
+    }
+
+    #[test]
+    fn the_longest_message_is_understood() {
+        let mut sender = Sender::new(Vec::new());
+        let sent = |reason: &str| Message::Failed { reason: reason.to_owned() };
+        let around = serde_json::to_string(&sent("")).expect("it is data").len() + 1;
+        let longest = sent(&"x".repeat(LONGEST - around));
+        sender.send(&longest).expect("a Vec takes everything");
+        assert_eq!(sender.pipe.len(), LONGEST);
+        let mut receiver = Receiver::default();
+        let heard: Vec<Message> =
+            sender.pipe.chunks(16 * 1024).flat_map(|piece| receiver.feed(piece).expect("it is valid")).collect();
+        assert_eq!(heard, [longest]);
+        assert_eq!(receiver.feed(b"no message\n"), Err(Garbled::NoMessage));
+    }
+
+    #[test]
     fn messages_survive_any_split() {
         let messages = [
-            Message::Ready { protocol: PROTOCOL, at_ns: Some(5) },
+            Message::Ready { protocol: PROTOCOL, at_ns: Some(5), fixture: true, binary: Identity::of_this_process() },
+            Message::Prepared,
             Message::WarmedUp { wall_ns: 7 },
             Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),
             Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },

@@ -171,6 +171,8 @@ pub enum Constraint {
     Stale,
     /// The profile is of a build without optimisation.
     Build,
+    /// The profile's cases are of different builds or machines.
+    Mixture,
     /// There are fewer than 5 samples.
     Samples,
     /// The job keeps state between executions.

@@ -5,6 +5,7 @@ use super::catalogue::{Limits, Platform, Size};
 use super::demand::{Bounds, CaseDemand};
 use super::options::Options;
 use super::rehearsal;
+use crate::evidence::Subject;
 use crate::profile::Profile;
 
 /// Fewer tell nothing about the tail.
@@ -32,7 +33,10 @@ pub(super) fn of_profile(profile: &Profile) -> Vec<Reason> {
         let text = "the profile is of other sources than those of today: measure again";
         add(Constraint::Stale, Verdict::Unknown, text.to_owned());
     }
-    if !profile.environment.is_optimised() {
+    if let Some(mixture) = profile.mixture() {
+        add(Constraint::Mixture, Verdict::Unknown, format!("{mixture}: measure all of them again"));
+    }
+    if !profile.is_optimised() {
         let text = "measured in a build without optimisation: measure with `--release`";
         add(Constraint::Build, Verdict::Unknown, text.to_owned());
     }
@@ -49,6 +53,17 @@ pub(super) fn of_profile(profile: &Profile) -> Vec<Reason> {
         let text = because("keeps connections between executions", &profile.connection_evidence);
         add(Constraint::PersistentConnections, Verdict::Incompatible, text);
     }
+    let unsure = [
+        (Subject::State, Constraint::State, "keeps state"),
+        (Subject::Connections, Constraint::PersistentConnections, "keeps connections"),
+    ];
+    for (subject, constraint, what) in unsure {
+        let doubts = profile.doubts(subject);
+        if !doubts.is_empty() {
+            let text = format!("it isn't known whether it {what} between executions: {}", doubts.join("; "));
+            add(constraint, Verdict::Unknown, text);
+        }
+    }
     reasons
 }
 
@@ -57,18 +72,18 @@ fn because(what: &str, evidence: &[String]) -> String {
 }
 
 /// What decides beside memory, duration and disk, which depend on the size.
-pub(super) fn of_platform(platform: &Platform, cases: &[CaseDemand], options: &Options) -> Vec<Reason> {
+pub(super) fn of_platform(platform: &Platform, cases: &[CaseDemand<'_>], options: &Options) -> Vec<Reason> {
     let limits = &platform.limits;
     let mut reasons = Vec::new();
     if !platform.arch.iter().any(|arch| matches!(&**arch, "x86_64" | "arm64" | "aarch64")) {
         let text = format!("runs {}; figures of a native build don't tell", platform.arch.join(", "));
         reasons.push(Reason::plain(Constraint::Architecture, Verdict::Unknown, text));
     }
-    let mut check = |constraint, limit: Option<u64>, unit, headroom, figure: &dyn Fn(&CaseDemand) -> Bounds| {
+    let mut check = |constraint, limit: Option<u64>, unit, headroom, figure: &dyn Fn(&CaseDemand<'_>) -> Bounds| {
         let Some(most) = limit else { return };
         let limit = Limit { constraint, most: most as f64, unit, headroom };
         // What counts things is kept in rehearsals.
-        let figure = |case: &CaseDemand| match unit {
+        let figure = |case: &CaseDemand<'_>| match unit {
             Unit::Count => figure(case).at_most(rehearsal::enough(platform, case, most)),
             _ => figure(case),
         };
@@ -81,7 +96,7 @@ pub(super) fn of_platform(platform: &Platform, cases: &[CaseDemand], options: &O
     reasons
 }
 
-fn cpu_seconds(case: &CaseDemand) -> Bounds {
+fn cpu_seconds(case: &CaseDemand<'_>) -> Bounds {
     match case.cpu_bound_ns() {
         Some(bound) => Bounds { low: case.cpu.map_or(0.0, |cpu| cpu.p50 as f64 / 1e9), high: Some(bound / 1e9) },
         None => Bounds { low: 0.0, high: None },
@@ -89,7 +104,7 @@ fn cpu_seconds(case: &CaseDemand) -> Bounds {
 }
 
 /// A payload whose name says which way it goes is held against that limit, another one against both.
-fn payloads(limits: &Limits, cases: &[CaseDemand]) -> Vec<Reason> {
+fn payloads(limits: &Limits, cases: &[CaseDemand<'_>]) -> Vec<Reason> {
     let mut found: Vec<Reason> = Vec::new();
     for case in cases {
         for (name, bytes) in &case.payloads {
@@ -123,7 +138,7 @@ fn directions(name: &str) -> (bool, bool) {
 }
 
 /// Whether duration, memory and disk of a job fit one size.
-pub(super) fn of_size(platform: &Platform, size: &Size, cases: &[CaseDemand], options: &Options) -> Vec<Reason> {
+pub(super) fn of_size(platform: &Platform, size: &Size, cases: &[CaseDemand<'_>], options: &Options) -> Vec<Reason> {
     let judge = |limit: Limit| worst(cases, |case| limit.judge(size_figure(&limit, platform, size, case), &case.label));
     size_limits(platform, size, options)
         .filter_map(judge)
@@ -132,7 +147,12 @@ pub(super) fn of_size(platform: &Platform, size: &Size, cases: &[CaseDemand], op
 }
 
 /// The worst verdict of [`of_size`], in no words.
-pub(super) fn verdict_of_size(platform: &Platform, size: &Size, cases: &[CaseDemand], options: &Options) -> Verdict {
+pub(super) fn verdict_of_size(
+    platform: &Platform,
+    size: &Size,
+    cases: &[CaseDemand<'_>],
+    options: &Options,
+) -> Verdict {
     let of = |limit: Limit| cases.iter().map(move |case| limit.verdict(size_figure(&limit, platform, size, case)));
     let rehearsed = rehearsal::judge(platform, size, cases, options).map(|reason| reason.verdict);
     size_limits(platform, size, options).flat_map(of).chain(rehearsed).max().unwrap_or(Verdict::Compatible)
@@ -155,7 +175,7 @@ fn size_limits(platform: &Platform, size: &Size, options: &Options) -> impl Iter
 }
 
 /// What is held against a limit of a size.
-fn size_figure(limit: &Limit, platform: &Platform, size: &Size, case: &CaseDemand) -> Bounds {
+fn size_figure(limit: &Limit, platform: &Platform, size: &Size, case: &CaseDemand<'_>) -> Bounds {
     match limit.constraint {
         Constraint::Duration => seconds(platform, size, case),
         Constraint::TemporaryDisk => case.written_bytes.at_most(rehearsal::enough_disk(platform, case)),
@@ -164,7 +184,7 @@ fn size_figure(limit: &Limit, platform: &Platform, size: &Size, case: &CaseDeman
 }
 
 /// How long an execution takes with its cold start.
-fn seconds(platform: &Platform, size: &Size, case: &CaseDemand) -> Bounds {
+fn seconds(platform: &Platform, size: &Size, case: &CaseDemand<'_>) -> Bounds {
     match (bound_ns(platform, size, case), case.cold_start_ns(size.vcpu)) {
         (Some(bound), Some(cold)) => Bounds { low: (bound + cold) / 1e9, high: Some((bound + cold) / 1e9) },
         (Some(bound), None) => Bounds { low: bound / 1e9, high: None },
@@ -174,18 +194,18 @@ fn seconds(platform: &Platform, size: &Size, case: &CaseDemand) -> Bounds {
 
 /// What durations are held against limits as, in nanoseconds: 1.5 × the longest of a rehearsal in this size, or
 /// what is predicted where there was none.
-pub(super) fn bound_ns(platform: &Platform, size: &Size, case: &CaseDemand) -> Option<f64> {
+pub(super) fn bound_ns(platform: &Platform, size: &Size, case: &CaseDemand<'_>) -> Option<f64> {
     let rehearsed = rehearsal::wall_ns(platform, size, case).map(|wall_ns| 1.5 * wall_ns.max as f64);
     rehearsed.or_else(|| case.bound_ns(size.vcpu))
 }
 
 /// Where files lie in memory, what is written to them counts.
-fn memory(platform: &Platform, case: &CaseDemand) -> Bounds {
+fn memory(platform: &Platform, case: &CaseDemand<'_>) -> Bounds {
     if platform.limits.files_in_memory { case.memory_bytes.plus_at_most(case.written_bytes) } else { case.memory_bytes }
 }
 
 /// The worst verdict over all cases; of equal ones, the one with the largest figure.
-fn worst(cases: &[CaseDemand], judge: impl Fn(&CaseDemand) -> Reason) -> Option<Reason> {
+fn worst(cases: &[CaseDemand<'_>], judge: impl Fn(&CaseDemand<'_>) -> Reason) -> Option<Reason> {
     let figure = |reason: &Reason| reason.figure.unwrap_or(0.0);
     let all = cases.iter().map(judge);
     all.max_by(|a, b| a.verdict.cmp(&b.verdict).then_with(|| figure(a).total_cmp(&figure(b))))
@@ -266,6 +286,7 @@ fn name(constraint: Constraint) -> &'static str {
         Constraint::Profile
         | Constraint::Stale
         | Constraint::Build
+        | Constraint::Mixture
         | Constraint::Samples
         | Constraint::State
         | Constraint::PersistentConnections
@@ -305,7 +326,7 @@ fn trimmed(figure: f64, decimals: usize) -> String {
 }
 
 /// What doesn't decide.
-pub(super) fn notes(platform: &Platform, profile: &Profile, cases: &[CaseDemand]) -> Vec<String> {
+pub(super) fn notes(platform: &Platform, profile: &Profile, cases: &[CaseDemand<'_>]) -> Vec<String> {
     let limits = &platform.limits;
     let mut notes = Vec::new();
     let mut note = |is_so: bool, text: String| notes.extend(is_so.then_some(text));
@@ -346,6 +367,6 @@ pub(super) fn notes(platform: &Platform, profile: &Profile, cases: &[CaseDemand]
     notes
 }
 
-fn most(cases: &[CaseDemand], figure: impl Fn(&CaseDemand) -> Option<f64>) -> Option<f64> {
+fn most(cases: &[CaseDemand<'_>], figure: impl Fn(&CaseDemand<'_>) -> Option<f64>) -> Option<f64> {
     cases.iter().filter_map(figure).max_by(f64::total_cmp)
 }

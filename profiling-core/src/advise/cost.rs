@@ -20,21 +20,21 @@ pub(super) struct Quote {
 pub(super) fn quote(
     platform: &Platform,
     size: &Size,
-    case: &CaseDemand,
+    case: &CaseDemand<'_>,
     cold_start_ns: f64,
     arch: &str,
 ) -> Option<Quote> {
     let work = case.work.as_ref()?;
     let meter = Meter { platform, size, arch, peak_bytes: case.memory_bytes.low };
     let mut sum = Quote::default();
-    for &execution in work {
+    work.each(&mut |execution| {
         let lasting_ns = execution.duration_ns(size.vcpu) + cold_start_ns;
         let cpu_ns = execution.cpu_ns + cold_start_ns * size.vcpu.min(1.0);
         let billed_ms = meter.billed_ms(lasting_ns);
         sum.billed_ms += billed_ms;
         sum.usd += meter.usd(billed_ms, meter.rounded_ms(cpu_ns));
         sum.floor_usd += meter.usd((lasting_ns / 1e6).max(meter.least_ms(lasting_ns)), cpu_ns / 1e6);
-    }
+    });
     let count = work.len() as f64;
     (count > 0.0).then(|| Quote {
         billed_ms: sum.billed_ms / count,

@@ -1,22 +1,24 @@
 //! What a job asks for, read from its profile once.
 
-use super::{rank, rehearsal};
-use crate::profile::{CaseProfile, Grade, Params, Profile, Rehearsal, SampleRecord};
+use std::io;
+
+use super::rehearsal;
+use super::workload::{Spread, Workload};
+use crate::profile::{CaseProfile, Grade, Params, Profile, Rehearsal};
 use crate::sample::Sample;
+use crate::samples::{CaseSamples, SampledCase, sampled};
 use crate::statistics::Summary;
 
 /// What one case asks for.
 #[derive(Debug)]
-pub(super) struct CaseDemand {
+pub(super) struct CaseDemand<'a> {
     /// ` (n=10)`, or nothing for a job without parameters.
     pub(super) label: String,
     /// The work of each execution; `None` where CPU time was not measured.
-    pub(super) work: Option<Vec<Work>>,
+    pub(super) work: Option<Workload<'a>>,
     /// The longest wall-clock time, in nanoseconds.
     pub(super) longest_ns: f64,
     pub(super) cpu: Option<Summary>,
-    /// Whether the work is that of the samples; it is made up from the summary otherwise.
-    is_sampled: bool,
     pub(super) is_noisy: bool,
     /// What a cold start adds on one CPU, in nanoseconds.
     cold_start_ns: Option<f64>,
@@ -61,19 +63,17 @@ pub(super) struct Work {
 /// use profiling_core::sample::Sample;
 ///
 /// let half_waiting = Sample { wall_ns: 100_000_000, cpu_ns: Some(50_000_000), ..Sample::default() };
-/// assert_eq!(predicted_p50_ns(&[half_waiting], 0.25), Some(250_000_000));
+/// assert_eq!(predicted_p50_ns(&vec![half_waiting].into(), 0.25)?, Some(250_000_000));
+/// # Ok::<(), std::io::Error>(())
 /// ```
-#[must_use]
-pub fn predicted_p50_ns(samples: &[Sample], vcpu: f64) -> Option<u64> {
-    let durations = samples.iter().map(|sample| Some(Work::of(sample)?.duration_ns(vcpu)));
-    let mut durations = durations.collect::<Option<Vec<f64>>>()?;
-    durations.sort_by(f64::total_cmp);
+///
+/// # Errors
+///
+/// Where the samples can't be read.
+pub fn predicted_p50_ns(samples: &CaseSamples, vcpu: f64) -> io::Result<Option<u64>> {
+    let median = Workload::of(samples)?.map(|work| Ok(work.spread(|work| work.duration_ns(vcpu))?.median));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds are whole and positive")]
-    median(&durations).map(|median| median.round() as u64)
-}
-
-fn median(ascending: &[f64]) -> Option<f64> {
-    ascending.get(ascending.len().div_ceil(2).saturating_sub(1)).copied()
+    median.transpose().map(|median: Option<f64>| median.map(|median| median.round() as u64))
 }
 
 impl Bounds {
@@ -111,12 +111,19 @@ pub(super) fn own_cpu_ns(cpu_ns: f64, wall_ns: f64) -> f64 {
 }
 
 impl Work {
-    fn of(sample: &Sample) -> Option<Self> {
-        Some(Self {
+    /// Of a sample with CPU time.
+    pub(super) fn of(sample: &Sample) -> Self {
+        Self {
             wall_ns: sample.wall_ns as f64,
-            cpu_ns: sample.cpu_ns? as f64,
+            cpu_ns: sample.cpu_ns.unwrap_or(0) as f64,
             delay_ns: sample.run_queue_delay_ns.unwrap_or(0) as f64,
-        })
+        }
+    }
+
+    /// How many CPUs it would use at once, if it had them.
+    pub(super) fn parallelism(self) -> f64 {
+        let busy = own_cpu_ns(self.cpu_ns, self.wall_ns) + self.delay_ns;
+        if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 }
     }
 
     /// How long it takes with so many CPUs, in nanoseconds: CPU time ÷ CPUs + waiting.
@@ -127,34 +134,30 @@ impl Work {
     pub(super) fn duration_ns(self, vcpu: f64) -> f64 {
         let cpu = own_cpu_ns(self.cpu_ns, self.wall_ns);
         let busy = cpu + self.delay_ns;
-        let parallelism = if self.wall_ns > 0.0 { (busy / self.wall_ns).max(1.0) } else { 1.0 };
         let waiting = (self.wall_ns - busy).max(0.0);
-        cpu / vcpu.min(parallelism) + waiting
+        cpu / vcpu.min(self.parallelism()) + waiting
     }
 }
 
-impl CaseDemand {
+impl<'a> CaseDemand<'a> {
     /// Every case of a profile; the samples may lack.
-    pub(super) fn of_all(profile: &Profile, samples: &[SampleRecord]) -> Vec<Self> {
+    pub(super) fn of_all(profile: &Profile, samples: &[SampledCase<'a>]) -> io::Result<Vec<Self>> {
         profile.cases.iter().map(|case| Self::of(case, samples)).collect()
     }
 
-    fn of(case: &CaseProfile, samples: &[SampleRecord]) -> Self {
-        let own: Vec<&SampleRecord> = samples.iter().filter(|sample| sample.params == case.params).collect();
-        let is_sampled = !own.is_empty();
-        let work = match case.figures.cpu_ns {
-            Some(cpu) if !is_sampled => Some(summarised(&case.wall_ns, &cpu)),
-            _ => own.iter().map(|record| Work::of(&record.figures)).collect::<Option<Vec<_>>>().filter(|_| is_sampled),
+    fn of(case: &CaseProfile, samples: &[SampledCase<'a>]) -> io::Result<Self> {
+        let work = match sampled(samples, &case.params) {
+            Some(samples) => Workload::of(samples)?,
+            None => case.figures.cpu_ns.map(|cpu| Workload::made_up(summarised(&case.wall_ns, &cpu))),
         };
         let rss = case.figures.peak_rss_bytes.map(|peak| peak.max);
         let heap = case.figures.peak_heap_bytes.map_or(0, |peak| peak.max);
         let tree = case.tree_peak.map(|tree| tree.bytes);
-        Self {
+        Ok(Self {
             label: label(&case.params),
             work,
             longest_ns: case.wall_ns.max as f64,
             cpu: case.figures.cpu_ns,
-            is_sampled,
             is_noisy: case.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy),
             cold_start_ns: case
                 .cold_start
@@ -177,42 +180,32 @@ impl CaseDemand {
                 .map(|payload| (payload.name.clone(), payload.bytes.max as f64))
                 .collect(),
             rehearsals: case.rehearsals.clone(),
-        }
+        })
     }
 
-    /// The durations of all executions with so many CPUs, ascending, in nanoseconds.
-    pub(super) fn durations_ns(&self, vcpu: f64) -> Option<Vec<f64>> {
-        let mut durations: Vec<f64> = self.work.as_ref()?.iter().map(|work| work.duration_ns(vcpu)).collect();
-        durations.sort_by(f64::total_cmp);
-        Some(durations)
-    }
-
-    /// The median, in nanoseconds.
+    /// The median duration with so many CPUs, in nanoseconds.
     pub(super) fn median_ns(&self, vcpu: f64) -> Option<f64> {
-        median(&self.durations_ns(vcpu)?)
+        Some(self.work.as_ref()?.durations(vcpu)?.median)
     }
 
     /// What durations are held against limits as, in nanoseconds: the upper end of p99's interval where the
     /// samples support one, else 1.5 × the longest; of a noisy profile, the larger of both.
     pub(super) fn bound_ns(&self, vcpu: f64) -> Option<f64> {
-        self.upper(&self.durations_ns(vcpu)?)
+        Some(self.bound(self.work.as_ref()?.durations(vcpu)?))
     }
 
     /// The same of CPU time.
     pub(super) fn cpu_bound_ns(&self) -> Option<f64> {
-        let mut cpu: Vec<f64> = self.work.as_ref()?.iter().map(|work| work.cpu_ns).collect();
-        cpu.sort_by(f64::total_cmp);
-        self.upper(&cpu)
+        Some(self.bound(self.work.as_ref()?.cpu_times()?))
     }
 
-    fn upper(&self, ascending: &[f64]) -> Option<f64> {
-        let wide = 1.5 * ascending.last()?;
-        let rank = if self.is_sampled { rank::upper(ascending.len(), 0.99) } else { None };
-        Some(match rank {
-            Some(rank) if self.is_noisy => wide.max(ascending[rank - 1]),
-            Some(rank) => ascending[rank - 1],
+    fn bound(&self, spread: Spread) -> f64 {
+        let wide = 1.5 * spread.longest;
+        match spread.upper {
+            Some(upper) if self.is_noisy => wide.max(upper),
+            Some(upper) => upper,
             None => wide,
-        })
+        }
     }
 
     /// What a cold start adds with so many CPUs, in nanoseconds: taken for work of one thread.
@@ -290,11 +283,13 @@ mod tests {
     #[test]
     fn the_median_of_samples_is_predicted() {
         let sample = |wall_ns, cpu_ns| Sample { wall_ns, cpu_ns, ..Sample::default() };
-        assert_eq!(predicted_p50_ns(&[sample(100, Some(100))], 0.25), Some(400));
+        let predicted =
+            |samples: &[Sample], vcpu| super::predicted_p50_ns(&samples.into(), vcpu).expect("they are in memory");
+        assert_eq!(predicted(&[sample(100, Some(100))], 0.25), Some(400));
         let three = [sample(10, Some(10)), sample(30, Some(10)), sample(50, Some(10))];
-        assert_eq!(predicted_p50_ns(&three, 0.5), Some(40));
-        assert_eq!(predicted_p50_ns(&[sample(100, None)], 1.0), None, "not measured");
-        assert_eq!(predicted_p50_ns(&[], 1.0), None);
+        assert_eq!(predicted(&three, 0.5), Some(40));
+        assert_eq!(predicted(&[sample(100, None)], 1.0), None, "not measured");
+        assert_eq!(predicted(&[], 1.0), None);
     }
 
     proptest! {

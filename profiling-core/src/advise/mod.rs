@@ -29,6 +29,8 @@ mod serverless;
 mod strategy;
 #[cfg(feature = "advise")]
 mod vm;
+#[cfg(feature = "advise")]
+mod workload;
 
 pub use advice::{
     Advice, BreakEven, Constraint, ErrorRate, LatencyObjectives, MachineAdvice, Objective, PlatformAdvice, QosBaseline,
@@ -50,29 +52,44 @@ pub use prometheus::prometheus_rules;
 pub use strategy::{BlueprintAdvice, DeploymentStrategy, Doubt, PlatformStrategy, ResourceSizing};
 
 #[cfg(feature = "advise")]
-use crate::profile::{Profile, SampleRecord};
+use std::io;
+
+#[cfg(feature = "advise")]
+use crate::profile::Profile;
+#[cfg(feature = "advise")]
+use crate::samples::SampledCase;
 
 /// All that follows from a profile.
 ///
 /// With the job's samples, each of them is carried over to each size before percentiles are taken; without, the
 /// profile's own percentiles are, which errs towards more time and money.
+///
+/// # Errors
+///
+/// Where the samples can't be read.
 #[cfg(feature = "advise")]
-#[must_use]
-pub fn advise(profile: &Profile, samples: &[SampleRecord], catalogue: &Catalogue, options: &Options) -> Advice {
-    if !profile.environment.is_optimised() {
-        // Sizes and prices of code that nobody will deploy would only mislead.
-        return without_figures(catalogue, &compatibility::of_profile(profile));
+pub fn advise(
+    profile: &Profile,
+    samples: &[SampledCase<'_>],
+    catalogue: &Catalogue,
+    options: &Options,
+) -> io::Result<Advice> {
+    if !profile.is_optimised() || profile.mixture().is_some() {
+        // Sizes and prices of code that nobody will deploy, or of no one build, would only mislead.
+        return Ok(without_figures(catalogue, &compatibility::of_profile(profile)));
     }
-    let cases = demand::CaseDemand::of_all(profile, samples);
+    let cases = demand::CaseDemand::of_all(profile, samples)?;
     let of_profile = compatibility::of_profile(profile);
     let place = |platform| serverless::Placement { platform, profile, cases: &cases, options };
     let platforms: Vec<PlatformAdvice> =
         catalogue.platforms.iter().map(|platform| place(platform).advise(&of_profile)).collect();
-    Advice {
+    let unread = cases.iter().find_map(|case| case.work.as_ref()?.take_error());
+    unread.map_or(Ok(()), Err)?;
+    Ok(Advice {
         vm: vm::advise(profile, &platforms, catalogue, options),
-        qos: qos::baseline(profile, samples, options),
+        qos: qos::baseline(profile, samples, options)?,
         platforms,
-    }
+    })
 }
 
 /// What there is to say of a job without a profile: it can't run anywhere but on a machine of its own.

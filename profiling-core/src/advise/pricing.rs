@@ -1,6 +1,7 @@
 //! What Tangle's pricing engine reads: a benchmark of a job, and prices per job.
 
 use std::fmt::Write as _;
+use std::io;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,9 @@ use thiserror::Error;
 
 use super::demand::own_cpu_ns;
 use super::{Advice, Verdict};
-use crate::profile::{CaseProfile, Profile, SampleRecord};
+use crate::profile::{CaseProfile, Profile};
+use crate::sample::{Column, Sample};
+use crate::samples::{SampledCase, sampled};
 
 /// The pricing engine's `BenchmarkProfile`, from measured figures: of the case with the most CPU time.
 ///
@@ -79,40 +82,48 @@ pub enum OperationType {
 
 impl BenchmarkProfile {
     /// A job's benchmark; `None` without cases. `job_id` is what the engine knows the job by.
-    #[must_use]
-    pub fn of(job_id: impl Into<String>, profile: &Profile, samples: &[SampleRecord]) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of(job_id: impl Into<String>, profile: &Profile, samples: &[SampledCase<'_>]) -> io::Result<Option<Self>> {
         let cpu = |case: &&CaseProfile| case.figures.cpu_ns.map_or(0.0, |cpu| cpu.mean);
-        let case = profile.cases.iter().max_by(|a, b| cpu(a).total_cmp(&cpu(b)))?;
+        let case = profile.cases.iter().max_by(|a, b| cpu(a).total_cmp(&cpu(b)));
+        let Some(case) = case else { return Ok(None) };
         let profiled = humantime::parse_rfc3339(&profile.environment.profiled_at).ok();
         let since = profiled.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        Some(Self {
+        Ok(Some(Self {
             job_id: job_id.into(),
             execution_mode: "native".to_owned(),
             duration_secs: ceiling(case.wall_ns.mean / 1e9).max(1),
             timestamp: since.map_or(0, |since| since.as_secs()),
             success: true,
-            cpu_details: CpuDetails::of(profile, case, samples),
+            cpu_details: CpuDetails::of(profile, case, samples)?,
             memory_details: MemoryDetails::of(case),
             io_details: None,
             network_details: None,
             gpu_details: None,
             storage_details: None,
-        })
+        }))
     }
 }
 
 impl CpuDetails {
     /// `None` where CPU time was not measured, or it isn't known of how many CPUs.
-    fn of(profile: &Profile, case: &CaseProfile, samples: &[SampleRecord]) -> Option<Self> {
-        let count = profile.environment.logical_cpus.filter(|&count| count > 0)?;
-        let average = ratio(case.figures.cpu_ns?.mean, case.wall_ns.mean);
-        let own = samples.iter().filter(|sample| sample.params == case.params);
-        let of_sample =
-            |sample: &SampleRecord| Some(ratio(sample.figures.cpu_ns? as f64, sample.figures.wall_ns as f64));
-        let peak = own.filter_map(of_sample).fold(average, f64::max);
+    fn of(profile: &Profile, case: &CaseProfile, samples: &[SampledCase<'_>]) -> io::Result<Option<Self>> {
+        let (count, cpu) = (profile.environment.logical_cpus, case.figures.cpu_ns);
+        let Some((count, cpu)) = count.filter(|&count| count > 0).zip(cpu) else { return Ok(None) };
+        let average = ratio(cpu.mean, case.wall_ns.mean);
+        let mut peak = average;
+        if let Some(samples) = sampled(samples, &case.params) {
+            let of_sample = |sample: &Sample| Some(ratio(sample.cpu_ns? as f64, sample.wall_ns as f64));
+            samples.visit_only(&[Column::WallNs, Column::CpuNs], &mut |samples| {
+                peak = samples.iter().filter_map(of_sample).fold(peak, f64::max);
+            })?;
+        }
         let percent = |cores: f64| single(cores / f64::from(count) * 100.0);
-        Some(Self {
-            num_cores_detected: usize::try_from(count).ok()?,
+        Ok(Some(Self {
+            num_cores_detected: count as usize,
             avg_cores_used: single(average),
             avg_usage_percent: percent(average),
             peak_cores_used: single(peak),
@@ -123,7 +134,7 @@ impl CpuDetails {
             primes_per_second: 0.0,
             cpu_model: profile.environment.cpu_model.clone().unwrap_or_else(|| "Unknown".to_owned()),
             cpu_frequency_mhz: 0.0,
-        })
+        }))
     }
 }
 

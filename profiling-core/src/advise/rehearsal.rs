@@ -16,7 +16,7 @@ pub(super) fn enough_memory(rehearsals: &[Rehearsal]) -> Option<f64> {
 }
 
 /// Temporary disk space that was enough in a rehearsal on this platform, in bytes.
-pub(super) fn enough_disk(platform: &Platform, case: &CaseDemand) -> Option<f64> {
+pub(super) fn enough_disk(platform: &Platform, case: &CaseDemand<'_>) -> Option<f64> {
     let granted = |offered: &OfferedSize| {
         let size = platform.size(offered.memory_mb, Some(offered.vcpu)).ok()?;
         platform.limits_of(&size).temporary_bytes.map(|bytes| bytes as f64)
@@ -25,16 +25,16 @@ pub(super) fn enough_disk(platform: &Platform, case: &CaseDemand) -> Option<f64>
 }
 
 /// A limit of the whole platform, where a rehearsal on it has shown it to be enough.
-pub(super) fn enough(platform: &Platform, case: &CaseDemand, limit: u64) -> Option<f64> {
+pub(super) fn enough(platform: &Platform, case: &CaseDemand<'_>, limit: u64) -> Option<f64> {
     passed_on(platform, case).next().map(|_| limit as f64)
 }
 
 /// How long the executions took in this very size.
-pub(super) fn wall_ns(platform: &Platform, size: &Size, case: &CaseDemand) -> Option<Summary> {
+pub(super) fn wall_ns(platform: &Platform, size: &Size, case: &CaseDemand<'_>) -> Option<Summary> {
     passed_on(platform, case).find(|(offered, _)| is(size, offered)).map(|(_, wall_ns)| wall_ns)
 }
 
-fn passed_on<'a>(platform: &'a Platform, case: &'a CaseDemand) -> impl Iterator<Item = (&'a OfferedSize, Summary)> {
+fn passed_on<'a>(platform: &'a Platform, case: &'a CaseDemand<'_>) -> impl Iterator<Item = (&'a OfferedSize, Summary)> {
     passed(&case.rehearsals).filter(|(offered, _)| offered.platform == platform.id)
 }
 
@@ -46,7 +46,7 @@ fn passed(rehearsals: &[Rehearsal]) -> impl Iterator<Item = (&OfferedSize, Summa
 }
 
 /// Whether a case was rehearsed in this very size.
-pub(super) fn was_in(platform: &Platform, size: &Size, cases: &[CaseDemand]) -> bool {
+pub(super) fn was_in(platform: &Platform, size: &Size, cases: &[CaseDemand<'_>]) -> bool {
     let mut offered = cases.iter().flat_map(|case| &case.rehearsals).filter_map(|rehearsal| rehearsal.offered.as_ref());
     offered.any(|offered| offered.platform == platform.id && is(size, offered))
 }
@@ -61,8 +61,8 @@ fn near(a: f64, b: f64) -> bool {
 }
 
 /// What failed rehearsals have against a size; `None` where they have nothing.
-pub(super) fn judge(platform: &Platform, size: &Size, cases: &[CaseDemand], options: &Options) -> Option<Reason> {
-    let of_case = |case: &CaseDemand| {
+pub(super) fn judge(platform: &Platform, size: &Size, cases: &[CaseDemand<'_>], options: &Options) -> Option<Reason> {
+    let of_case = |case: &CaseDemand<'_>| {
         let objections = case.rehearsals.iter().filter_map(|rehearsal| object(platform, size, rehearsal, options));
         let mut worst = objections.max_by_key(|reason| reason.verdict)?;
         worst.text.push_str(&case.label);
@@ -109,7 +109,7 @@ fn short_of_memory(size: &Size, offered: &OfferedSize, options: &Options) -> Opt
 }
 
 /// What came of each size of a platform, ascending.
-pub(super) fn outcomes(platform: &Platform, cases: &[CaseDemand]) -> Vec<RehearsedSize> {
+pub(super) fn outcomes(platform: &Platform, cases: &[CaseDemand<'_>]) -> Vec<RehearsedSize> {
     let mut sizes: Vec<RehearsedSize> = Vec::new();
     for case in cases {
         for rehearsed in case.rehearsals.iter().filter_map(|rehearsal| of_size(platform, rehearsal, &case.label)) {

@@ -22,7 +22,7 @@ const CLOSE: f64 = 1.01;
 pub(super) struct Placement<'a> {
     pub(super) platform: &'a Platform,
     pub(super) profile: &'a Profile,
-    pub(super) cases: &'a [CaseDemand],
+    pub(super) cases: &'a [CaseDemand<'a>],
     pub(super) options: &'a Options,
 }
 
@@ -187,7 +187,7 @@ impl Placement<'_> {
         quotes?.into_iter().max_by(|a, b| a.usd.total_cmp(&b.usd))
     }
 
-    fn most(&self, figure: impl Fn(&CaseDemand) -> Option<f64>) -> Option<f64> {
+    fn most(&self, figure: impl Fn(&CaseDemand<'_>) -> Option<f64>) -> Option<f64> {
         let figures: Option<Vec<f64>> = self.cases.iter().map(figure).collect();
         figures?.into_iter().max_by(f64::total_cmp)
     }

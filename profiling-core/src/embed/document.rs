@@ -9,7 +9,7 @@ use crate::advise::{Advice, BlueprintAdvice, Constraint};
 use crate::fingerprint::Change;
 use crate::profile::Profile;
 use crate::tangle::blueprint::{
-    DocumentError, DocumentJob, KnownJob, document_jobs, job_ids, measured, newest, trusted,
+    DocumentError, DocumentJob, KnownJob, distrusted, document_jobs, job_ids, measured, newest, trusted,
 };
 use crate::tangle::{BlueprintProfiles, JobProfile, profiling_data};
 
@@ -176,7 +176,7 @@ fn not_profiled() -> Value {
 fn profile_value(profile: &Profile) -> Option<Value> {
     let mut value = json!({"status": PROFILED});
     append(&mut value, measured(profile)?);
-    value.as_object_mut().into_iter().for_each(|value| set_status(value, &profile.stale));
+    value.as_object_mut().into_iter().for_each(|value| set_status(value, &distrusted(profile)));
     Some(value)
 }
 
@@ -238,10 +238,14 @@ fn profiling_value(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>) -> Val
             let mut entry = json!({"name": profile.job, "status": PROFILED, "source": profile.source});
             append(&mut entry, summary);
             entry["cases"] = json!(profile.cases);
+            // The document says once what is true of most jobs.
+            if value.get("environment").is_some_and(|common| *common != json!(profile.environment)) {
+                entry["environment"] = json!(profile.environment);
+            }
             if let Some(fingerprint) = &profile.fingerprint {
                 entry["fingerprint"] = json!(fingerprint);
             }
-            entry.as_object_mut().into_iter().for_each(|entry| set_status(entry, &profile.stale));
+            entry.as_object_mut().into_iter().for_each(|entry| set_status(entry, &distrusted(profile)));
             if let Some(advice) = &profile.advice {
                 entry["advice"] = json!(still_true(advice.clone(), profile));
             }
@@ -256,6 +260,12 @@ fn profiling_value(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>) -> Val
 fn still_true(mut advice: Advice, profile: &Profile) -> Advice {
     if !profile.stale.is_empty() {
         advice.distrust(Constraint::Stale, "what was measured has changed since: measure again");
+    }
+    if let Some(mixture) = profile.mixture() {
+        advice.distrust(Constraint::Mixture, &format!("{mixture}: measure all of them again"));
+    }
+    if !profile.is_optimised() {
+        advice.distrust(Constraint::Build, "measured in a build without optimisation: measure with `--release`");
     }
     advice
 }
@@ -289,15 +299,7 @@ fn mismatches(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>, profiles: &
             list(&unprofiled)
         ));
     }
-    let unoptimised: Vec<String> =
-        profiles.iter().filter(|profile| !profile.environment.is_optimised()).map(known_title).collect();
-    if !unoptimised.is_empty() {
-        warnings.push(format!(
-            "measured in a build that is not optimised, and so no basis for sizing: {}. \
-             `cargo test --release --features profiling` measures what is deployed",
-            list(&unoptimised)
-        ));
-    }
+    warnings.extend(untrusted(profiles));
     for profile in profiles {
         let id = by_id.iter().find(|(_, paired)| paired.job == profile.job).map(|(id, _)| *id);
         let is_listed = |id: u32| jobs.iter().any(|job| job.index == id);
@@ -311,6 +313,30 @@ fn mismatches(jobs: &[DocumentJob], by_id: &BTreeMap<u32, &Profile>, profiles: &
         }
     }
     warnings
+}
+
+/// A line for what keeps profiles from being relied on beside changes since: a build without optimisation, several
+/// builds or machines.
+pub(super) fn untrusted<'a>(profiles: impl IntoIterator<Item = &'a Profile> + Clone) -> Warnings {
+    let unoptimised = profiles.clone().into_iter().filter(|profile| !profile.is_optimised());
+    let unoptimised: Vec<String> = unoptimised.map(known_title).collect();
+    let mut lines = Warnings::new();
+    if !unoptimised.is_empty() {
+        lines.push(format!(
+            "measured in a build that is not optimised, and so judged unfit for serverless platforms: {}. \
+             `cargo test --release --features profiling` measures what is deployed",
+            list(&unoptimised)
+        ));
+    }
+    let mixed = profiles.into_iter().filter_map(|profile| Some((profile, profile.mixture()?)));
+    lines.extend(mixed.map(|(profile, mixture)| {
+        format!(
+            "judged unfit for serverless platforms: {}: {mixture}. `cargo test --release --features profiling` measures \
+             all of them again",
+            known_title(profile)
+        )
+    }));
+    lines
 }
 
 fn title(job: &DocumentJob) -> String {

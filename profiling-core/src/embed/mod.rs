@@ -57,7 +57,7 @@ use serde_json::Value;
 use crate::fingerprint::{Change, Fingerprint};
 use crate::profile::Profile;
 use crate::store::target::TARGET_DIR_VARIABLES;
-use crate::store::{OUT_VARIABLE, Store, StoreError, atomic};
+use crate::store::{BuildKind, OUT_VARIABLE, Store, StoreError, atomic};
 use crate::tangle::blueprint::{DocumentJob, KnownJob, document_jobs};
 use crate::tangle::{BlueprintProfiles, json};
 
@@ -281,8 +281,11 @@ impl Embed {
         for variable in [OUT_VARIABLE].into_iter().chain(TARGET_DIR_VARIABLES) {
             self.lines.push(format!("cargo::rerun-if-env-changed={variable}"));
         }
-        let store = Store::locate(&self.manifest_dir, &self.package, self.out.as_deref())?;
+        let store = Store::locate(&self.manifest_dir, &self.package, self.out.as_deref(), None)?;
         if !store.exists() {
+            if store.of_build(BuildKind::Unoptimised).exists() {
+                self.warn(vec!["profiles of builds without optimisation are not embedded".to_owned()]);
+            }
             self.watch_for_store(&store.profiling_directory());
             return Ok(None);
         }
@@ -305,6 +308,13 @@ impl Embed {
         {
             // The document says it all the same.
             self.warn(vec![error.to_string()]);
+        }
+        if self.deny_stale {
+            // Those that are stale say so themselves. Otherwise these are a warning of every build.
+            let untrusted = document::untrusted(profiles.iter().filter(|profile| profile.stale.is_empty()));
+            if !untrusted.is_empty() {
+                return Err(EmbedError::Stale(found.lines().into_iter().chain(untrusted).collect()));
+            }
         }
         self.conclude(&found)
     }

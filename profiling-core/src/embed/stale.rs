@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::EmbedError;
 use super::document::{self, known_title};
@@ -56,7 +56,13 @@ pub(super) fn judge_document(document: &mut Value, now: &Fingerprint) -> Result<
     for (id, entry) in listed(document) {
         let measured: Option<Fingerprint> =
             entry.get("fingerprint").and_then(|found| serde_json::from_value(found.clone()).ok());
-        let changes = now.changes_since(measured.as_ref());
+        let mut changes = now.changes_since(measured.as_ref());
+        // Its cases are of different machines, which no build can change.
+        let is_mixed =
+            entry.get("stale").and_then(Value::as_array).is_some_and(|marks| marks.contains(&json!(Change::Unknown)));
+        if is_mixed && !changes.contains(&Change::Unknown) {
+            changes.push(Change::Unknown);
+        }
         document::set_status(entry, &changes);
         if !changes.is_empty() {
             let name = entry.get("name").and_then(Value::as_str);

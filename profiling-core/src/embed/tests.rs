@@ -4,6 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::advise::{Advice, PlatformAdvice, Verdict};
 use crate::store::LockedStore;
 use crate::store::tests::profile;
 use crate::tangle::{JobProfile, profiling_data};
@@ -33,6 +34,22 @@ const DEFINITION: &str = r#"{
     ],
     "sources": []
 }"#;
+
+fn compatible(platform: &str) -> PlatformAdvice {
+    PlatformAdvice {
+        platform: platform.to_owned(),
+        verdict: Verdict::Compatible,
+        reasons: Vec::new(),
+        notes: Vec::new(),
+        confidence: String::new(),
+        as_of: String::new(),
+        cheapest: None,
+        fastest: None,
+        balanced: None,
+        sizes: Vec::new(),
+        rehearsed: Vec::new(),
+    }
+}
 
 /// A package with its target directory.
 struct Package {
@@ -191,7 +208,62 @@ fn figures_of_a_debug_build_are_told_apart() -> TestResult {
     let package = Package::with_profiles(TANGLE, &[profile("square", Some(0)), debug, profile("fetch", Some(3))])?;
     let lines = package.build()?;
     assert_eq!(warnings(&lines).len(), 1, "{lines:?}");
-    assert!(warnings(&lines)[0].contains("not optimised, and so no basis for sizing: `cube` (`id = 2`)."), "{lines:?}");
+    assert!(
+        warnings(&lines)[0].contains("not optimised, and so judged unfit for serverless platforms: `cube` (`id = 2`)."),
+        "{lines:?}"
+    );
+    let document = package.read()?;
+    assert_eq!(document["jobs"][1]["profile"]["stale"], json!(["opt_level"]));
+    assert!(!package.on_chain("")?.jobs[&2].is_profiled());
+    Ok(())
+}
+
+#[test]
+fn cases_of_two_machines_are_told_and_refused() -> TestResult {
+    let mut mixed = profile("cube", Some(2));
+    mixed.cases.push(mixed.cases[0].clone());
+    mixed.cases[1].params.insert("n".to_owned(), 20.into());
+    let mut elsewhere = mixed.origin().to_owned();
+    elsewhere.environment.cpu_model = Some("Another CPU".to_owned());
+    mixed.cases[1].origin = Some(elsewhere);
+    mixed.advice = Some(Advice { platforms: vec![compatible("aws-lambda")], ..Advice::default() });
+    let package = Package::with_profiles(TANGLE, &[profile("square", Some(0)), mixed, profile("fetch", Some(3))])?;
+    let lines = package.build()?;
+    let found = warnings(&lines).join("\n");
+    assert!(
+        found.contains("`cube` (`id = 2`): its cases were measured in different builds or on different machines"),
+        "{found}"
+    );
+    let document = package.read()?;
+    let job = &document["jobs"][1]["profile"];
+    assert_eq!((&job["status"], &job["stale"]), (&json!("stale"), &json!(["unknown"])));
+    assert!(!package.on_chain("")?.jobs[&2].is_profiled() && package.on_chain("")?.jobs[&0].is_profiled());
+    let listed = &document["profiling"]["jobs"]["2"];
+    assert_eq!(listed["cases"][1]["origin"]["environment"]["cpu_model"], "Another CPU");
+    assert_eq!(listed["advice"]["platforms"][0]["verdict"], "unknown");
+    assert_eq!(listed["advice"]["platforms"][0]["reasons"][0]["constraint"], "mixture");
+    Ok(())
+}
+
+#[test]
+fn a_clone_knows_of_two_machines_too_and_a_build_script_can_deny_them() -> TestResult {
+    let mut mixed = profile("square", Some(0));
+    mixed.cases.push(mixed.cases[0].clone());
+    mixed.cases[1].params.insert("n".to_owned(), 20.into());
+    let package = measured_package(&mut [mixed])?;
+    let mut mixed = package.store().load_all()?.remove(0);
+    let mut elsewhere = mixed.origin().to_owned();
+    elsewhere.environment.logical_cpus = Some(64);
+    mixed.cases[1].origin = Some(elsewhere);
+    package.save(&[mixed])?;
+    package.build()?;
+    let committed = package.read()?;
+    assert_eq!(committed["jobs"][0]["profile"]["stale"], json!(["unknown"]));
+    let error = package.embed()?.deny_stale().file(Path::new("blueprint.json"), None).expect_err("two machines");
+    assert!(error.to_string().contains("64 CPUs"), "{error}");
+    fs::remove_dir_all(package.path("target/profiling/p"))?;
+    package.build()?;
+    assert_eq!(package.read()?, committed);
     Ok(())
 }
 

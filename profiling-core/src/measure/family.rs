@@ -148,7 +148,7 @@ mod os {
     use std::mem::MaybeUninit;
 
     use super::{Descendant, FamilyUsage};
-    use crate::measure::{cpu, nanoseconds};
+    use crate::measure::{cpu, nanoseconds, procfs};
 
     pub(super) fn has_children() -> bool {
         let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
@@ -222,7 +222,7 @@ mod os {
 
     impl Stat {
         fn of(process: u32) -> Option<Self> {
-            Self::parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+            Self::parse(&procfs::text(format!("/proc/{process}/stat")).ok()?)
         }
 
         fn parse(text: &str) -> Option<Self> {

@@ -79,11 +79,7 @@ mod os {
         }
 
         pub(super) fn read(&self) -> Option<Memory> {
-            let mut buffer = [0; 4096];
-            let length = self.status.as_ref()?.read_at(&mut buffer, 0).ok()?;
-            let status = &buffer[..length];
-            let threads = procfs::after(status, "\nThreads:").and_then(procfs::number);
-            Some(Memory { peak_bytes: bytes(status, "\nVmHWM:")?, threads: threads.map(|(threads, _)| threads) })
+            procfs::read_whole(self.status.as_ref()?, memory).ok()?
         }
     }
 
@@ -93,6 +89,11 @@ mod os {
 
     pub(super) fn proportional_bytes(process: u32) -> Option<u64> {
         bytes(&std::fs::read(format!("/proc/{process}/smaps_rollup")).ok()?, "\nPss:")
+    }
+
+    fn memory(status: &[u8]) -> Option<Memory> {
+        let threads = procfs::after(status, "\nThreads:").and_then(procfs::number);
+        Some(Memory { peak_bytes: bytes(status, "\nVmHWM:")?, threads: threads.map(|(threads, _)| threads) })
     }
 
     /// The field of `/proc/self/status` or `/proc/self/smaps_rollup` that a line begins with; the kernel
@@ -113,6 +114,19 @@ mod os {
             assert_eq!(bytes(status, "\nVmRSS:"), Some(8 << 10));
             assert_eq!(bytes(status, "\nVmSwap:"), None);
             assert_eq!(bytes(b"\nVmHWM:\t12\n", "\nVmHWM:"), None);
+        }
+
+        #[test]
+        fn what_stands_behind_a_long_line_is_read() -> std::io::Result<()> {
+            for groups in [0, 1, 320, 5_000] {
+                let groups: String = (0..groups).map(|group| format!(" {}", 1_000_000 + group)).collect();
+                let (file, directory) = (tempfile::tempdir()?, "status");
+                let path = file.path().join(directory);
+                std::fs::write(&path, format!("Name:\tx\nGroups:\t{groups}\nVmHWM:\t  102400 kB\nThreads:\t7\n"))?;
+                let source = Source { clear_refs: None, status: Some(File::open(path)?) };
+                assert_eq!(source.read(), Some(Memory { peak_bytes: 100 << 20, threads: Some(7) }));
+            }
+            Ok(())
         }
 
         #[test]

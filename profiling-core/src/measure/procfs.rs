@@ -1,5 +1,35 @@
-//! Numbers in the text of the kernel's files, found with next to no work: they are read around every
+//! The text of the kernel's files, and numbers in it, found with next to no work: they are read around every
 //! execution, and a user's test build optimises neither this crate nor what it uses of `core`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The text of a file. Names of programs and threads in it may be any bytes: what is no UTF-8 is replaced.
+pub(super) fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    let bytes = fs::read(path)?;
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Passes on the whole text of a file, which stays open and is read from its start each time. Most texts need no
+/// memory for that.
+pub(super) fn read_whole<T>(file: &File, parse: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut buffer = [0; 4096];
+    let length = file.read_at(&mut buffer, 0)?;
+    if length < buffer.len() {
+        return Ok(parse(&buffer[..length]));
+    }
+    // In one reading again: what is read in two is of two moments.
+    let mut longer = vec![0; 4 * buffer.len()];
+    loop {
+        let length = file.read_at(&mut longer, 0)?;
+        if length < longer.len() {
+            return Ok(parse(&longer[..length]));
+        }
+        longer.resize(4 * length, 0);
+    }
+}
 
 /// What follows the first occurrence of a name.
 pub(super) fn after<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {

@@ -37,6 +37,7 @@ mod os {
     use std::fs;
 
     use super::Activity;
+    use crate::measure::procfs;
 
     pub(super) fn ids() -> Vec<u32> {
         let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -44,7 +45,9 @@ mod os {
     }
 
     pub(super) fn name(thread: u32) -> Option<String> {
-        Some(fs::read_to_string(format!("/proc/self/task/{thread}/comm")).ok()?.trim_end().to_owned())
+        let name = procfs::text(format!("/proc/self/task/{thread}/comm")).ok()?;
+        // The name itself may end in blanks, or in a line's end.
+        Some(name.strip_suffix('\n').unwrap_or(&name).to_owned())
     }
 
     pub(super) fn activity(thread: u32) -> Option<Activity> {

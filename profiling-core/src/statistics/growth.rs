@@ -1,5 +1,9 @@
 //! Whether something grows with every execution.
 
+use std::io;
+
+use super::values::Values;
+
 /// How fast something grows, per execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growth {
@@ -35,60 +39,121 @@ impl Growth {
     /// ```
     #[must_use]
     pub fn of(steps: &[i64]) -> Option<Self> {
-        let (first, second) = steps.split_at(steps.len() / 2);
-        let rises = steps.iter().filter(|&&step| step > 0).count();
-        let grows = |half: &[i64]| sum_of(half, |step| step) > 0;
-        if rises < FEWEST || !grows(first) || !grows(second) || !rises_reliably(steps) || has_stopped(steps) {
-            return None;
+        // What is in memory can be read.
+        Self::of_values(&steps).ok().flatten()
+    }
+
+    /// The same of steps of which there may be more than fit into memory.
+    pub(crate) fn of_values(steps: &dyn Values<i64>) -> io::Result<Option<Self>> {
+        let seen = Seen::of(steps)?;
+        let grows = seen.rises >= FEWEST && seen.halves.iter().all(|&sum| sum > 0);
+        if !grows || !seen.rises_reliably(steps)? || seen.has_stopped(steps)? {
+            return Ok(None);
         }
-        let sums = steps.iter().scan(0.0, |sum, &step| {
-            *sum += step as f64;
-            Some(*sum)
-        });
-        Some(Self::line(&sums.collect::<Vec<f64>>())).filter(|growth| growth.low > 0.0)
+        Ok(Some(seen.line(steps)?).filter(|growth| growth.low > 0.0))
+    }
+}
+
+/// What is seen of the steps in one pass.
+#[derive(Debug, Default)]
+struct Seen {
+    count: usize,
+    /// The sums of both halves.
+    halves: [i64; 2],
+    /// The sums of the steps up and down.
+    added: i64,
+    taken: i64,
+    /// The sums of the steps, and of the points that they lead to.
+    steps: f64,
+    points: f64,
+    /// How many steps are up.
+    rises: usize,
+    /// The last of these, and where it is.
+    last: Option<(usize, i64)>,
+    /// The longest rest between two of them.
+    longest: usize,
+}
+
+impl Seen {
+    fn of(steps: &dyn Values<i64>) -> io::Result<Self> {
+        let mut seen = Self::default();
+        let half = steps.count() / 2;
+        steps.visit(&mut |piece| piece.iter().for_each(|&step| seen.see(step, half)))?;
+        Ok(seen)
     }
 
-    /// The line of least squares through points at 0, 1, 2, …; at least three of them.
-    fn line(points: &[f64]) -> Self {
-        let count = points.len() as f64;
+    fn see(&mut self, step: i64, half: usize) {
+        let sum = &mut self.halves[usize::from(self.count >= half)];
+        *sum = sum.saturating_add(step);
+        self.added = self.added.saturating_add(step.max(0));
+        self.taken = self.taken.saturating_sub(step.min(0));
+        self.steps += step as f64;
+        self.points += self.steps;
+        if step > 0 {
+            if let Some((before, _)) = self.last {
+                self.longest = self.longest.max(self.count - before - 1);
+            }
+            self.rises += 1;
+            self.last = Some((self.count, step));
+        }
+        self.count += 1;
+    }
+
+    /// Whether hardly anything is taken back, or else the 95% interval of the mean step is above zero.
+    fn rises_reliably(&self, steps: &dyn Values<i64>) -> io::Result<bool> {
+        if self.taken.saturating_mul(TAKEN_BACK) <= self.added {
+            return Ok(true);
+        }
+        let count = self.count as f64;
+        let mean = self.steps / count;
+        let mut squares = 0.0;
+        steps.visit(&mut |piece| piece.iter().for_each(|&step| squares += (step as f64 - mean).powi(2)))?;
+        Ok(mean > student_t(self.count - 1) * (squares / (count - 1.0) / count).sqrt())
+    }
+
+    /// Whether there was a longer rest at the end than ever before, and no larger step before it: a cache that
+    /// is full. The steps of a collection whose capacity doubles get rarer, too, but larger.
+    fn has_stopped(&self, steps: &dyn Values<i64>) -> io::Result<bool> {
+        let Some((at, last)) = self.last else { return Ok(true) };
+        let rest = self.count - 1 - at;
+        if rest <= self.longest || rest <= 1 {
+            return Ok(false);
+        }
+        // It is not above the median of the rises where no more than half of them are below it.
+        let mut below = 0;
+        steps.visit(&mut |piece| below += piece.iter().filter(|&&step| step > 0 && step < last).count())?;
+        Ok(below <= self.rises / 2)
+    }
+
+    /// The line of least squares through the points at 0, 1, 2, …; at least three of them.
+    fn line(&self, steps: &dyn Values<i64>) -> io::Result<Growth> {
+        let count = self.count as f64;
         let middle = (count - 1.0) / 2.0;
-        let mean = points.iter().sum::<f64>() / count;
-        let spread: f64 = (0..points.len()).map(|at| (at as f64 - middle).powi(2)).sum();
-        let common: f64 = points.iter().enumerate().map(|(at, point)| (at as f64 - middle) * (point - mean)).sum();
+        let mean = self.points / count;
+        let (mut spread, mut common) = (0.0, 0.0);
+        points(steps, &mut |at, point| {
+            spread += (at - middle).powi(2);
+            common += (at - middle) * (point - mean);
+        })?;
         let slope = common / spread;
-        let off = |(at, point): (usize, &f64)| (point - mean - slope * (at as f64 - middle)).powi(2);
-        let squares: f64 = points.iter().enumerate().map(off).sum();
+        let mut squares = 0.0;
+        points(steps, &mut |at, point| squares += (point - mean - slope * (at - middle)).powi(2))?;
         let error = (squares / (count - 2.0) / spread).sqrt();
-        let half = student_t(points.len() - 2) * error;
-        Self { slope, low: slope - half, high: slope + half }
+        let half = student_t(self.count - 2) * error;
+        Ok(Growth { slope, low: slope - half, high: slope + half })
     }
 }
 
-/// Whether hardly anything is taken back, or else the 95% interval of the mean step is above zero.
-fn rises_reliably(steps: &[i64]) -> bool {
-    let (added, taken) = (sum_of(steps, |step| step.max(0)), sum_of(steps, |step| -step.min(0)));
-    if taken.saturating_mul(TAKEN_BACK) <= added {
-        return true;
-    }
-    let count = steps.len() as f64;
-    let mean = steps.iter().map(|&step| step as f64).sum::<f64>() / count;
-    let squares: f64 = steps.iter().map(|&step| (step as f64 - mean).powi(2)).sum();
-    mean > student_t(steps.len() - 1) * (squares / (count - 1.0) / count).sqrt()
-}
-
-/// Whether there was a longer rest at the end than ever before, and no larger step before it: a cache that
-/// is full. The steps of a collection whose capacity doubles get rarer, too, but larger.
-fn has_stopped(steps: &[i64]) -> bool {
-    let Some(last) = steps.iter().rposition(|&step| step > 0) else { return true };
-    let rest = steps.len() - 1 - last;
-    let longest = steps[..last].split(|&step| step > 0).skip(1).map(<[i64]>::len).max().unwrap_or(0);
-    let mut rises: Vec<i64> = steps.iter().copied().filter(|&step| step > 0).collect();
-    rises.sort_unstable();
-    rest > longest && rest > 1 && steps[last] <= rises[rises.len() / 2]
-}
-
-fn sum_of(steps: &[i64], part: fn(i64) -> i64) -> i64 {
-    steps.iter().fold(0, |sum: i64, &step| sum.saturating_add(part(step)))
+/// Every point that the steps lead to, and how many come before it.
+fn points(steps: &dyn Values<i64>, point: &mut dyn FnMut(f64, f64)) -> io::Result<()> {
+    let (mut at, mut sum) = (0.0, 0.0);
+    steps.visit(&mut |piece| {
+        for &step in piece {
+            sum += step as f64;
+            point(at, sum);
+            at += 1.0;
+        }
+    })
 }
 
 /// The 97.5th percentile of Student's t distribution, rounded up (any table of it; beyond 30 degrees of

@@ -6,20 +6,18 @@ use super::percentile::Interval;
 /// With fewer samples there is not even an interval of the median.
 const FEWEST: usize = 6;
 
-/// The 95% interval of the mean of so many samples, from their deviations from it; `None` with fewer than
-/// six.
+/// The 95% interval of the mean of so many samples, from the sums of the squares and of the cubes of their
+/// deviations from it; `None` with fewer than six.
 ///
 /// It is the bootstrap's bias-corrected and accelerated interval as it comes out of endlessly many draws,
 /// which for a mean needs no drawing at all (`DiCiccio` and Efron, "More Accurate Confidence Intervals in
 /// Exponential Families", 1992: the ABC method): it reaches farther to the side of the longer tail. For few
 /// samples it is expanded as Student's t is, without which a bootstrap covers the mean of 10 normal values
 /// in 90% of all cases (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 3.3).
-pub(super) fn interval(mean: f64, deviations: impl ExactSizeIterator<Item = f64>) -> Option<Interval<f64>> {
-    let samples = deviations.len();
+pub(super) fn interval(samples: usize, mean: f64, squares: f64, cubes: f64) -> Option<Interval<f64>> {
     if samples < FEWEST {
         return None;
     }
-    let (squares, cubes) = deviations.fold((0.0, 0.0), |(squares, cubes), d| (squares + d * d, cubes + d * d * d));
     if squares <= 0.0 {
         return Some(Interval { low: mean, high: mean });
     }
@@ -47,7 +45,8 @@ mod tests {
 
     fn interval_of(samples: &[f64]) -> Interval<f64> {
         let mean = mean_of(samples);
-        interval(mean, samples.iter().map(|sample| sample - mean)).expect("enough samples")
+        let sum = |power: i32| samples.iter().map(|sample| (sample - mean).powi(power)).sum::<f64>();
+        interval(samples.len(), mean, sum(2), sum(3)).expect("enough samples")
     }
 
     /// About normal.
@@ -57,7 +56,7 @@ mod tests {
 
     #[test]
     fn few_samples_have_none_and_equal_ones_no_width() {
-        assert_eq!(interval(1.0, [0.0; 5].into_iter()), None);
+        assert_eq!(interval(5, 1.0, 0.0, 0.0), None);
         assert_eq!(interval_of(&[7.0; 10]), Interval { low: 7.0, high: 7.0 });
     }
 

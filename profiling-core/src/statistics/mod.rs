@@ -7,10 +7,13 @@ mod distribution;
 mod growth;
 mod mean;
 mod model;
+mod moments;
 mod noise;
 mod normal;
 mod percentile;
+pub(crate) mod select;
 mod summary;
+pub(crate) mod values;
 
 pub use change_points::{ChangePoint, change_points};
 #[cfg(feature = "profiling")]
@@ -22,38 +25,63 @@ pub use model::{
 pub use percentile::{Interval, Percentile};
 pub use summary::{Figure, Intervals, Outliers, Summary};
 
+use std::io;
+
 use self::summary::Supported;
 use crate::profile::Figures;
-use crate::sample::Sample;
+use crate::sample::Column;
+use crate::samples::CaseSamples;
 
 impl Figures {
     /// Summarises every figure but the wall-clock time; a figure that any sample lacks is absent.
-    #[must_use]
-    pub fn of(samples: &[Sample]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of(samples: &CaseSamples) -> io::Result<Self> {
         let supported = Supported::by(samples.len());
-        let summarise = |figure: fn(&Sample) -> Option<u64>| Summary::with(all(samples, figure)?, &supported);
-        Self {
-            cpu_ns: summarise(|s| s.cpu_ns),
-            cpu_user_ns: summarise(|s| s.cpu_user_ns),
-            cpu_system_ns: summarise(|s| s.cpu_system_ns),
-            peak_rss_bytes: summarise(|s| s.peak_rss_bytes),
-            peak_heap_bytes: summarise(|s| s.peak_heap_bytes),
-            allocated_bytes: summarise(|s| s.allocated_bytes),
-            allocations: summarise(|s| s.allocations),
-            retained_heap_bytes: all(samples, |s| s.retained_heap_bytes).and_then(|all| Summary::with(all, &supported)),
-            minor_faults: summarise(|s| s.minor_faults),
-            major_faults: summarise(|s| s.major_faults),
-            voluntary_switches: summarise(|s| s.voluntary_switches),
-            involuntary_switches: summarise(|s| s.involuntary_switches),
-            run_queue_delay_ns: summarise(|s| s.run_queue_delay_ns),
-            read_bytes: summarise(|s| s.read_bytes),
-            written_bytes: summarise(|s| s.written_bytes),
-            device_read_bytes: summarise(|s| s.device_read_bytes),
-            device_written_bytes: summarise(|s| s.device_written_bytes),
-            peak_threads: summarise(|s| s.peak_threads),
-            peak_file_descriptors: summarise(|s| s.peak_file_descriptors),
-            hardware_instructions: summarise(|s| s.hardware_instructions),
-        }
+        let summary = |column| summarise(samples, column, &supported);
+        Ok(Self {
+            cpu_ns: summary(Column::CpuNs)?,
+            cpu_user_ns: summary(Column::CpuUserNs)?,
+            cpu_system_ns: summary(Column::CpuSystemNs)?,
+            peak_rss_bytes: summary(Column::PeakRssBytes)?,
+            peak_heap_bytes: summary(Column::PeakHeapBytes)?,
+            allocated_bytes: summary(Column::AllocatedBytes)?,
+            allocations: summary(Column::Allocations)?,
+            retained_heap_bytes: summarise(samples, Column::RetainedHeapBytes, &supported)?,
+            minor_faults: summary(Column::MinorFaults)?,
+            major_faults: summary(Column::MajorFaults)?,
+            voluntary_switches: summary(Column::VoluntarySwitches)?,
+            involuntary_switches: summary(Column::InvoluntarySwitches)?,
+            run_queue_delay_ns: summary(Column::RunQueueDelayNs)?,
+            read_bytes: summary(Column::ReadBytes)?,
+            written_bytes: summary(Column::WrittenBytes)?,
+            device_read_bytes: summary(Column::DeviceReadBytes)?,
+            device_written_bytes: summary(Column::DeviceWrittenBytes)?,
+            peak_threads: summary(Column::PeakThreads)?,
+            peak_file_descriptors: summary(Column::PeakFileDescriptors)?,
+            hardware_instructions: summary(Column::HardwareInstructions)?,
+        })
+    }
+}
+
+fn summarise<T: Figure>(
+    samples: &CaseSamples,
+    column: Column,
+    supported: &Supported,
+) -> io::Result<Option<Summary<T>>> {
+    samples.column(column).map_or(Ok(None), |values| Summary::of_values(&values, supported))
+}
+
+impl Summary {
+    /// The summary of a figure of all samples; `None` without samples, or where one lacks it.
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of_samples(samples: &CaseSamples, column: Column) -> io::Result<Option<Self>> {
+        summarise(samples, column, &Supported::by(samples.len()))
     }
 }
 
@@ -74,14 +102,10 @@ fn logarithm(figure: f64) -> f64 {
     figure.ln().max(NOTHING)
 }
 
-/// A figure of all samples, unless one lacks it.
-fn all<T>(samples: &[Sample], figure: impl Fn(&Sample) -> Option<T>) -> Option<Vec<T>> {
-    samples.iter().map(figure).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
 
     #[test]
     fn the_middle_of_few_figures() {
@@ -94,7 +118,7 @@ mod tests {
     fn a_figure_that_one_sample_lacks_is_absent() {
         let with = Sample { cpu_ns: Some(1), allocations: Some(0), ..Sample::default() };
         let without = Sample { allocations: Some(2), ..Sample::default() };
-        let figures = Figures::of(&[with, without]);
+        let figures = Figures::of(&vec![with, without].into()).expect("they are in memory");
         assert_eq!(figures.cpu_ns, None);
         assert_eq!(figures.allocations.map(|summary| summary.max), Some(2));
     }

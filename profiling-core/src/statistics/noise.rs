@@ -1,7 +1,10 @@
 //! Whether other programs disturbed a measurement.
 
+use std::io;
+
 use crate::profile::{Grade, MachineShare, Noise};
-use crate::sample::Sample;
+use crate::sample::Column;
+use crate::samples::CaseSamples;
 
 /// The job waited for a CPU for more than this share of its time, in thousandths.
 const QUEUED_PERMILLE: u64 = 50;
@@ -18,17 +21,19 @@ const LEAST_NS: u64 = 1_000_000;
 impl Noise {
     /// From the samples of a case, and who has used the machine meanwhile. `None` where nothing of it was
     /// measured.
-    #[must_use]
-    pub fn of(samples: &[Sample], machine: Option<MachineShare>) -> Option<Self> {
-        let sum = |figure: fn(&Sample) -> Option<u64>| samples.iter().map(figure).sum::<Option<u64>>();
-        let wall = samples.iter().map(|sample| sample.wall_ns).sum();
-        let queued = sum(|sample| sample.run_queue_delay_ns);
-        let switches = sum(|sample| sample.involuntary_switches).zip(sum(|sample| sample.cpu_ns));
+    ///
+    /// # Errors
+    ///
+    /// Where the samples can't be read.
+    pub fn of(samples: &CaseSamples, machine: Option<MachineShare>) -> io::Result<Option<Self>> {
+        let wall = samples.sum(Column::WallNs)?.unwrap_or(0);
+        let queued = samples.sum(Column::RunQueueDelayNs)?;
+        let switches = samples.sum(Column::InvoluntarySwitches)?.zip(samples.sum(Column::CpuNs)?);
         if queued.is_none() && switches.is_none() && machine.is_none() {
-            return None;
+            return Ok(None);
         }
         // Threads of one job take the CPUs from each other.
-        let single = samples.iter().all(|sample| sample.peak_threads == Some(1));
+        let single = samples.all(&[Column::PeakThreads], |sample| sample.peak_threads == Some(1))?;
         let reasons = [
             queued.filter(|_| single).and_then(|queued| waited(queued, wall)),
             switches.filter(|_| single).and_then(|(switches, cpu)| lost(switches, cpu)),
@@ -37,7 +42,7 @@ impl Noise {
         ];
         let why: Vec<String> = reasons.into_iter().flatten().collect();
         let grade = if why.is_empty() { Grade::Quiet } else { Grade::Noisy };
-        Some(Self { grade, why })
+        Ok(Some(Self { grade, why }))
     }
 }
 
@@ -71,6 +76,11 @@ fn percent(permille: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
+
+    fn noise_of(samples: &[Sample], machine: Option<MachineShare>) -> Option<Noise> {
+        Noise::of(&samples.into(), machine).expect("they are in memory")
+    }
 
     fn samples(wall_ns: u64, cpu_ns: u64, queued_ns: u64, switches: u64) -> [Sample; 2] {
         let sample = Sample {
@@ -86,7 +96,7 @@ mod tests {
 
     fn why(samples: &[Sample], stolen_permille: Option<u64>) -> Vec<String> {
         let machine = |stolen_permille| MachineShare { stolen_permille, idle_permille: 500, others_permille: 300 };
-        Noise::of(samples, stolen_permille.map(machine)).expect("measured").why
+        noise_of(samples, stolen_permille.map(machine)).expect("measured").why
     }
 
     #[test]
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn a_machine_without_room_is_noisy_for_threads_too() {
         let machine = MachineShare { stolen_permille: 0, idle_permille: 10, others_permille: 400 };
-        let noise = Noise::of(&samples(100_000_000, 300_000_000, 0, 900), Some(machine)).expect("measured");
+        let noise = noise_of(&samples(100_000_000, 300_000_000, 0, 900), Some(machine)).expect("measured");
         assert_eq!(noise.grade, Grade::Noisy);
         assert!(noise.why.contains(&"other programs used 40.0% of all CPU time and left none idle".to_owned()));
     }
@@ -125,8 +135,8 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_no_verdict() {
-        assert_eq!(Noise::of(&[Sample::default()], None), None);
-        let quiet = Noise::of(&[Sample::default()], Some(MachineShare::default()));
+        assert_eq!(noise_of(&[Sample::default()], None), None);
+        let quiet = noise_of(&[Sample::default()], Some(MachineShare::default()));
         assert_eq!(quiet, Some(Noise { grade: Grade::Quiet, why: Vec::new() }));
     }
 }

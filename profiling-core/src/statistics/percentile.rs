@@ -1,6 +1,11 @@
 //! Percentiles of samples, and how sure they are.
 
+use std::io;
+
 use serde::{Deserialize, Serialize, Serializer};
+
+use super::select::ranked;
+use super::values::Values;
 
 /// What an interval covers, at least.
 const CONFIDENCE: f64 = 0.95;
@@ -112,8 +117,12 @@ impl Percentile {
     /// The percentile of sorted samples by the nearest rank; `None` without samples.
     #[must_use]
     pub fn of<T: Copy>(self, sorted: &[T]) -> Option<T> {
-        let rank = (sorted.len() * self.permille()).div_ceil(1000);
-        sorted.get(rank.saturating_sub(1)).copied()
+        sorted.get(self.rank(sorted.len())).copied()
+    }
+
+    /// Where it is among so many sorted samples, counted from 0.
+    pub(crate) fn rank(self, samples: usize) -> usize {
+        (samples * self.permille()).div_ceil(1000).saturating_sub(1)
     }
 
     /// The interval of sorted samples; `None` where they don't support the percentile.
@@ -131,7 +140,7 @@ impl Percentile {
     /// ```
     #[must_use]
     pub fn interval<T: Copy>(self, sorted: &[T]) -> Option<Interval<T>> {
-        Some(self.ranks(sorted.len())?.of(sorted))
+        Some(self.ranks(sorted.len())?.of(|rank| sorted[rank]))
     }
 
     /// The largest of the sorted samples that the percentile is not below, with a confidence of 95% in this
@@ -147,27 +156,37 @@ impl Percentile {
     /// ```
     #[must_use]
     pub fn at_least<T: Copy>(self, sorted: &[T]) -> Option<T> {
+        sorted.get(self.rank_at_least(sorted.len())?).copied()
+    }
+
+    /// Where it is among so many sorted samples, counted from 0.
+    pub(crate) fn rank_at_least(self, samples: usize) -> Option<usize> {
         // The sample of a rank is not above the percentile where so many samples aren't.
-        let below = self.binomial(sorted.len());
+        let below = self.binomial(samples);
         let mut covered = 0.0;
         let rank = (below.first..=below.last()).rev().find(|&rank| {
             covered += below.probability(rank);
             covered >= CONFIDENCE - ROUNDING
         })?;
-        sorted.get(rank.checked_sub(1)?).copied()
+        rank.checked_sub(1)
     }
 
     /// The smallest of the sorted samples that the percentile is not above, with a confidence of 95% in this
     /// end alone; `None` where there are too few.
     #[must_use]
     pub fn at_most<T: Copy>(self, sorted: &[T]) -> Option<T> {
-        let below = self.binomial(sorted.len());
+        sorted.get(self.rank_at_most(sorted.len())?).copied()
+    }
+
+    /// Where it is among so many sorted samples, counted from 0; `None` where there are too few.
+    pub(crate) fn rank_at_most(self, samples: usize) -> Option<usize> {
+        let below = self.binomial(samples);
         let mut covered = 0.0;
         let rank = (below.first..=below.last()).find(|&rank| {
             covered += below.probability(rank);
             covered >= CONFIDENCE - ROUNDING
-        })?;
-        sorted.get(rank).copied()
+        });
+        rank.filter(|&rank| rank < samples)
     }
 
     /// The fewest samples for which [`at_least`](Self::at_least) has an answer.
@@ -178,6 +197,15 @@ impl Percentile {
             Self::P90 => 2,
             Self::P95 | Self::P99 | Self::P999 => 1,
         }
+    }
+
+    /// The interval, and the percentile itself, of values of which there may be more than fit into memory; `None`
+    /// where they don't support it.
+    pub(crate) fn with_interval(self, values: &dyn Values<u64>) -> io::Result<Option<(Interval, u64)>> {
+        let Some(ranks) = self.ranks(values.count()) else { return Ok(None) };
+        let [low, high] = ranks.ends();
+        let found = ranked(values, &[low, high, self.rank(values.count())])?;
+        Ok(Some((Interval { low: found[0], high: found[1] }, found[2])))
     }
 
     fn binomial(self, samples: usize) -> Binomial {
@@ -202,8 +230,13 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    pub(super) fn of<T: Copy>(self, sorted: &[T]) -> Interval<T> {
-        Interval { low: sorted[self.low], high: sorted[self.high] }
+    /// The interval, where the sample of each rank is known.
+    pub(super) fn of<T: Copy>(self, sample: impl Fn(usize) -> T) -> Interval<T> {
+        Interval { low: sample(self.low), high: sample(self.high) }
+    }
+
+    pub(super) fn ends(self) -> [usize; 2] {
+        [self.low, self.high]
     }
 }
 

@@ -1,25 +1,54 @@
 //! A figure's distribution in a few numbers.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
-use super::mean;
+use super::moments::Moments;
 use super::percentile::{Interval, Percentile, Ranks};
+use super::select::{FEW, select};
+use super::values::{Mapped, Values, key_of_positive, keys};
 
 /// A figure that can be ordered and averaged.
-pub trait Figure: Copy + Ord {
+pub trait Figure: Copy + Ord + Into<i128> {
     /// The nearest `f64`.
     fn as_f64(self) -> f64;
+
+    /// A number that is as far along in the order of all numbers as the figure is in its own.
+    fn key(self) -> u64;
+
+    /// The figure of a [`key`](Self::key).
+    fn of_key(key: u64) -> Self;
 }
 
 impl Figure for u64 {
     fn as_f64(self) -> f64 {
         self as f64
     }
+
+    fn key(self) -> u64 {
+        self
+    }
+
+    fn of_key(key: u64) -> Self {
+        key
+    }
 }
+
+/// What an `i64` is shifted by.
+const SIGN: u64 = 1 << 63;
 
 impl Figure for i64 {
     fn as_f64(self) -> f64 {
         self as f64
+    }
+
+    fn key(self) -> u64 {
+        self.cast_unsigned() ^ SIGN
+    }
+
+    fn of_key(key: u64) -> Self {
+        (key ^ SIGN).cast_signed()
     }
 }
 
@@ -117,24 +146,51 @@ impl<T: Figure> Summary<T> {
 
     /// The same, with what all figures of so many samples have in common.
     pub(super) fn with(mut figures: Vec<T>, supported: &Supported) -> Option<Self> {
+        let moments = Moments::of(figures.as_slice())?;
         figures.sort_unstable();
         let sorted = figures.as_slice();
-        let min = *sorted.first()?;
-        let mean = average(sorted);
-        Some(Self {
-            min,
-            mean,
-            std_dev: standard_deviation(sorted, mean),
-            p50: Percentile::P50.of(sorted)?,
-            p90: Percentile::P90.of(sorted)?,
-            p95: Percentile::P95.of(sorted)?,
-            p99: Percentile::P99.of(sorted)?,
-            p999: Percentile::P999.of(sorted)?,
-            max: *sorted.last()?,
-            mad: Some(median_distance(sorted)),
-            intervals: supported.intervals(sorted, mean),
-            outliers: Some(Outliers::of(sorted)),
-        })
+        let beyond = |fences: Fences| Outliers::in_sorted(sorted, fences);
+        Some(Self::put_together(moments, |rank| sorted[rank], median_distance(sorted), beyond, supported))
+    }
+
+    /// The same of figures of which there may be more than fit into memory.
+    pub(super) fn of_values(values: &dyn Values<T>, supported: &Supported) -> io::Result<Option<Self>> {
+        if values.count() <= FEW {
+            return Ok(Self::with(values.collect()?, supported));
+        }
+        let Some(moments) = Moments::of_values(values)? else { return Ok(None) };
+        let mut ranks = supported.ranks(moments.count);
+        ranks.sort_unstable();
+        ranks.dedup();
+        let found: Vec<T> = select(&keys(values), &ranks)?.into_iter().map(T::of_key).collect();
+        let sample = |rank: usize| found[ranks.partition_point(|&known| known < rank)];
+        let distance = distance_by_selection(values, sample(Percentile::P50.rank(moments.count)), &moments)?;
+        let outliers = Outliers::in_values(values, Fences::of(moments.count, sample))?;
+        Ok(Some(Self::put_together(moments, sample, distance, |_| outliers, supported)))
+    }
+
+    fn put_together(
+        moments: Moments<T>,
+        sample: impl Fn(usize) -> T,
+        mad: f64,
+        beyond: impl FnOnce(Fences) -> Outliers,
+        supported: &Supported,
+    ) -> Self {
+        let percentile = |percentile: Percentile| sample(percentile.rank(moments.count));
+        Self {
+            min: moments.min,
+            mean: moments.mean,
+            std_dev: moments.standard_deviation(),
+            p50: percentile(Percentile::P50),
+            p90: percentile(Percentile::P90),
+            p95: percentile(Percentile::P95),
+            p99: percentile(Percentile::P99),
+            p999: percentile(Percentile::P999),
+            max: moments.max,
+            mad: Some(mad),
+            intervals: supported.intervals(&sample, &moments),
+            outliers: Some(beyond(Fences::of(moments.count, &sample))),
+        }
     }
 
     /// The percentile.
@@ -179,26 +235,74 @@ impl Supported {
         Self(Percentile::ALL.map(|percentile| percentile.ranks(samples)))
     }
 
-    fn intervals<T: Figure>(&self, sorted: &[T], mean: f64) -> Intervals<T> {
-        let [p50, p90, p95, p99, p999] = self.0.map(|ranks| ranks.map(|ranks| ranks.of(sorted)));
-        let mean = mean::interval(mean, sorted.iter().map(|figure| figure.as_f64() - mean));
-        Intervals { p50, p90, p95, p99, p999, mean }
+    fn intervals<T: Figure>(&self, sample: impl Fn(usize) -> T, moments: &Moments<T>) -> Intervals<T> {
+        let [p50, p90, p95, p99, p999] = self.0.map(|ranks| ranks.map(|ranks| ranks.of(&sample)));
+        Intervals { p50, p90, p95, p99, p999, mean: moments.interval_of_mean() }
+    }
+
+    /// Every rank that a summary of so many samples needs.
+    fn ranks(&self, samples: usize) -> Vec<usize> {
+        let ends = self.0.iter().flatten().flat_map(|ranks| ranks.ends());
+        let percentiles = Percentile::ALL.map(|percentile| percentile.rank(samples));
+        percentiles.into_iter().chain(ends).chain([quartile(samples, 1), quartile(samples, 3)]).collect()
+    }
+}
+
+/// Where a quartile is among so many sorted samples, counted from 0.
+fn quartile(samples: usize, quarters: usize) -> usize {
+    (samples * quarters).div_ceil(4) - 1
+}
+
+/// What lies beyond which is an outlier: severe and mild, low and high.
+#[derive(Debug, Clone, Copy)]
+struct Fences {
+    low_severe: f64,
+    low_mild: f64,
+    high_mild: f64,
+    high_severe: f64,
+}
+
+impl Fences {
+    fn of<T: Figure>(samples: usize, sample: impl Fn(usize) -> T) -> Self {
+        let (low, high) = (sample(quartile(samples, 1)).as_f64(), sample(quartile(samples, 3)).as_f64());
+        let [mild, severe] = [1.5, 3.0].map(|fence| fence * (high - low));
+        Self { low_severe: low - severe, low_mild: low - mild, high_mild: high + mild, high_severe: high + severe }
     }
 }
 
 impl Outliers {
-    fn of<T: Figure>(sorted: &[T]) -> Self {
-        let quartile = |quarters: usize| sorted[(sorted.len() * quarters).div_ceil(4) - 1].as_f64();
-        let (low, high) = (quartile(1), quartile(3));
-        let below = |fence: f64| sorted.partition_point(|figure| figure.as_f64() < low - fence * (high - low));
-        let within = |fence: f64| sorted.partition_point(|figure| figure.as_f64() <= high + fence * (high - low));
+    fn in_sorted<T: Figure>(sorted: &[T], fences: Fences) -> Self {
+        let below = |fence: f64| sorted.partition_point(|figure| figure.as_f64() < fence);
+        let within = |fence: f64| sorted.partition_point(|figure| figure.as_f64() <= fence);
         let count = |samples: usize| u32::try_from(samples).unwrap_or(u32::MAX);
         Self {
-            low_severe: count(below(3.0)),
-            low_mild: count(below(1.5) - below(3.0)),
-            high_mild: count(within(3.0) - within(1.5)),
-            high_severe: count(sorted.len() - within(3.0)),
+            low_severe: count(below(fences.low_severe)),
+            low_mild: count(below(fences.low_mild) - below(fences.low_severe)),
+            high_mild: count(within(fences.high_severe) - within(fences.high_mild)),
+            high_severe: count(sorted.len() - within(fences.high_severe)),
         }
+    }
+
+    fn in_values<T: Figure>(values: &dyn Values<T>, fences: Fences) -> io::Result<Self> {
+        let mut outliers = Self::default();
+        values.visit(&mut |piece| {
+            for figure in piece {
+                let figure = figure.as_f64();
+                let kind = if figure < fences.low_severe {
+                    &mut outliers.low_severe
+                } else if figure < fences.low_mild {
+                    &mut outliers.low_mild
+                } else if figure > fences.high_severe {
+                    &mut outliers.high_severe
+                } else if figure > fences.high_mild {
+                    &mut outliers.high_mild
+                } else {
+                    continue;
+                };
+                *kind = kind.saturating_add(1);
+            }
+        })?;
+        Ok(outliers)
     }
 }
 
@@ -222,17 +326,19 @@ fn median_distance<T: Figure>(sorted: &[T]) -> f64 {
     distance
 }
 
-fn average<T: Figure>(figures: &[T]) -> f64 {
-    let sum: f64 = figures.iter().map(|figure| figure.as_f64()).sum();
-    sum / figures.len() as f64
-}
-
-fn standard_deviation<T: Figure>(figures: &[T], mean: f64) -> f64 {
-    if figures.len() < 2 {
-        return 0.0;
+/// The same, of figures that are not sorted.
+fn distance_by_selection<T: Figure>(values: &dyn Values<T>, median: T, moments: &Moments<T>) -> io::Result<f64> {
+    /// Up to here, a whole number is the same as a float.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let rank = Percentile::P50.rank(moments.count);
+    let middle = median.as_f64();
+    if -EXACT < moments.min.as_f64() && moments.max.as_f64() < EXACT {
+        // As whole numbers, distances have fewer digits.
+        let found = select(&Mapped { values, map: |figure: T| figure.key().abs_diff(median.key()) }, &[rank])?;
+        return Ok(found[0] as f64);
     }
-    let squares: f64 = figures.iter().map(|figure| (figure.as_f64() - mean).powi(2)).sum();
-    (squares / (figures.len() - 1) as f64).sqrt()
+    let distances = Mapped { values, map: |figure: T| key_of_positive(figure.as_f64() - middle) };
+    Ok(f64::from_bits(select(&distances, &[rank])?[0]))
 }
 
 #[cfg(test)]

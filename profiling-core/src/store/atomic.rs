@@ -22,7 +22,12 @@ pub(crate) struct Staged {
 /// Writes `bytes` to `path`, over what is there: whoever reads has the old file or the new one. It may be read
 /// by whom the process's umask lets.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    stage(path, |file| file.write_all(bytes))?.commit()
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// The same of what `write` writes, which need not be in memory. Where it fails, what is there stays.
+pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    stage(path, |file| write(file))?.commit()
 }
 
 /// Writes a file that [`Staged::commit`] puts to `path`.

@@ -3,9 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `<target>/profiling/<package>/<job>.json` | a job's [`Profile`] |
-//! | `<target>/profiling/<package>/<job>.samples.jsonl` | its samples, one [`SampleRecord`] a line |
+//! | `<target>/profiling/<package>/<job>.samples.jsonl.gz` | its samples, one [`SampleRecord`](crate::profile::SampleRecord) a line |
 //! | `<target>/blueprint-profiles.json` | the package that was profiled last, for Tangle's manager |
 //! | `<target>/profiling/.history/<package>.jsonl` | what each run has measured: one [`HistoryEntry`](crate::history::HistoryEntry) a line |
+//! | `<target>/profiling/.unoptimised/<package>/…` | profiles and samples of builds without optimisation |
 //! | `<target>/profiling/.jobs/<package>.json` | its jobs, profiled or not: [`RegisteredJob`]s |
 //! | `<target>/profiling/.lock` | held by whoever measures or writes |
 //!
@@ -22,138 +23,111 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 #[cfg(feature = "build")]
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use thiserror::Error;
 
-use crate::profile::{Profile, SCHEMA, SampleRecord};
+use crate::environment::Environment;
+use crate::profile::{Profile, SCHEMA};
 use crate::tangle::blueprint::{DocumentJob, KnownJob};
-use crate::tangle::{BlueprintProfiles, HIGHEST_ID, ProfilingError};
+use crate::tangle::{BlueprintProfiles, HIGHEST_ID};
 
 pub(crate) mod atomic;
+mod error;
 mod history;
 mod lines;
+mod manifest;
 mod names;
 mod roster;
+mod samples;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use atomic::write as replace_file;
+pub use atomic::{write as replace_file, write_with as replace_file_with};
+pub use error::StoreError;
+use error::io_error;
 pub use history::History;
-pub use roster::RegisteredJob;
+pub use manifest::Manifest;
+pub use roster::{RegisteredJob, registered_with};
+pub use samples::{KeptSamples, StoredSamples};
 
 /// The environment variable that names a directory in place of cargo's target directory.
 pub const OUT_VARIABLE: &str = "PROFILING_OUT";
 
+/// Where profiles of builds without optimisation are kept apart.
+const UNOPTIMISED: &str = ".unoptimised";
 const BLUEPRINT_PROFILES: &str = "blueprint-profiles.json";
 const PROFILE_SUFFIX: &str = ".json";
-const SAMPLES_SUFFIX: &str = ".samples.jsonl";
-
-/// Why profiles could not be read or written. The message names the file, the reason and the way out.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The operating system refused.
-    #[error("can't {action} `{}`: {reason}{}", path.display(), way_out(reason))]
-    Io {
-        /// What was to be done, such as `write`.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system said.
-        reason: io::Error,
-    },
-    /// A file of the store does not hold what it should.
-    #[error(
-        "`{}` is damaged: {reason}. Delete it and run `cargo test --features profiling` again",
-        path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        reason: String,
-    },
-    /// A file of the store was written by another release.
-    #[error(
-        "`{}` has the schema `{found}`, and this release reads `{SCHEMA}`. \
-         Delete it and run `cargo test --features profiling` again",
-        path.display()
-    )]
-    UnknownSchema {
-        /// The file.
-        path: PathBuf,
-        /// The schema that it names.
-        found: String,
-    },
-    /// The profiles can't be given to Tangle's manager.
-    #[error("can't write `{}`: {reason}", path.display())]
-    BlueprintProfiles {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: ProfilingError,
-    },
-    /// Cargo's target directory could not be found.
-    #[error(
-        "can't tell the target directory of `{}`: {reason}. Name a directory with `--out DIR` or {OUT_VARIABLE}",
-        manifest_dir.display()
-    )]
-    NoTargetDirectory {
-        /// The package.
-        manifest_dir: PathBuf,
-        /// What cargo said.
-        reason: String,
-    },
-}
-
-fn way_out(reason: &io::Error) -> &'static str {
-    match reason.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            ". Free some space, or name another directory with `--out DIR` or PROFILING_OUT"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ". Name a directory that can be written with `--out DIR` or PROFILING_OUT"
-        }
-        _ => "",
-    }
-}
-
-fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
-    move |reason| StoreError::Io { action, path: path.to_owned(), reason }
-}
-
-/// A job's profile with the samples that it summarises.
-pub type StoredJob = (Profile, Vec<SampleRecord>);
+const SAMPLES_SUFFIX: &str = ".samples.jsonl.gz";
+/// As older releases have written them.
+const PLAIN_SAMPLES_SUFFIX: &str = ".samples.jsonl";
 
 /// The profiles of one package.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
     package: String,
+    build: BuildKind,
+}
+
+/// Which profiles of a package a [`Store`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildKind {
+    /// Those of optimised builds, which say something about production.
+    Optimised,
+    /// The others: nothing is embedded, advised or compared of them, unless they are asked for by name.
+    Unoptimised,
+}
+
+impl BuildKind {
+    /// The kind of the build that figures of `environment` come from.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        if environment.is_optimised() { Self::Optimised } else { Self::Unoptimised }
+    }
 }
 
 impl Store {
     /// The store of `package` in cargo's target directory, or in the directory that replaces it.
     pub fn new(target_dir: impl Into<PathBuf>, package: &str) -> Self {
-        Self { root: target_dir.into(), package: package.to_owned() }
+        Self { root: target_dir.into(), package: package.to_owned(), build: BuildKind::Optimised }
+    }
+
+    /// The package's profiles of builds of another kind.
+    #[must_use]
+    pub fn of_build(&self, build: BuildKind) -> Self {
+        Self { build, ..self.clone() }
+    }
+
+    /// Of what builds these profiles are.
+    #[must_use]
+    pub fn build(&self) -> BuildKind {
+        self.build
     }
 
     /// The store of the package at `manifest_dir`: in `out`, which is relative to `manifest_dir`, or else
-    /// in cargo's target directory.
-    pub fn locate(manifest_dir: &Path, package: &str, out: Option<&Path>) -> Result<Self, StoreError> {
-        let out = out.filter(|out| !out.as_os_str().is_empty()).map(|out| Ok(manifest_dir.join(out)));
-        Ok(Self::new(out.unwrap_or_else(|| Self::target_directory(manifest_dir))?, package))
+    /// in cargo's target directory. `triple`: what this executable may have been built for with `--target`.
+    ///
+    /// On a machine that doesn't have the package, `out` is relative to the current directory.
+    pub fn locate(
+        manifest_dir: &Path,
+        package: &str,
+        out: Option<&Path>,
+        triple: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let out = out.filter(|out| !out.as_os_str().is_empty()).map(|out| Ok(target::base(manifest_dir).join(out)));
+        Ok(Self::new(out.unwrap_or_else(|| Self::target_directory(manifest_dir, triple))?, package))
     }
 
     /// Cargo's target directory for the package at `manifest_dir`, as `cargo metadata` names it.
     ///
-    /// Where cargo can't tell, it is the one of `CARGO_TARGET_DIR`, or else the one that this executable
-    /// lies in.
-    pub fn target_directory(manifest_dir: &Path) -> Result<PathBuf, StoreError> {
-        target::directory(manifest_dir)
+    /// Where cargo can't tell, it is the one of `CARGO_TARGET_DIR`, or else the one that this executable lies in:
+    /// in that itself, or in the directory of the builds for `triple` in it. Where it lies in none, its own.
+    pub fn target_directory(manifest_dir: &Path, triple: Option<&str>) -> Result<PathBuf, StoreError> {
+        target::directory(manifest_dir, triple)
     }
 
     /// The target directory, or the one that replaces it.
@@ -165,7 +139,12 @@ impl Store {
     /// The package's directory. It may not exist yet.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        self.profiling_directory().join(names::file_stem(&self.package))
+        let directory = self.profiling_directory();
+        let directory = match self.build {
+            BuildKind::Optimised => directory,
+            BuildKind::Unoptimised => directory.join(UNOPTIMISED),
+        };
+        directory.join(names::file_stem(&self.package))
     }
 
     /// The directory of all packages.
@@ -184,6 +163,12 @@ impl Store {
     #[must_use]
     pub fn samples_path(&self, job: &str) -> PathBuf {
         self.directory().join(names::file_stem(job) + SAMPLES_SUFFIX)
+    }
+
+    /// Where the samples of a job lie that an older release has written, which didn't compress them.
+    #[must_use]
+    pub fn plain_samples_path(&self, job: &str) -> PathBuf {
+        self.directory().join(names::file_stem(job) + PLAIN_SAMPLES_SUFFIX)
     }
 
     /// Where the profiles for Tangle's manager lie.
@@ -206,10 +191,15 @@ impl Store {
         Ok(profiles)
     }
 
-    /// A job's profile and samples; `None` if it has no profile.
-    pub fn load(&self, job: &str) -> Result<Option<StoredJob>, StoreError> {
-        let profile = read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job);
-        profile.map(|profile| Ok((profile, read_samples(&self.samples_path(job))?))).transpose()
+    /// A job's profile; `None` if it has none.
+    pub fn load(&self, job: &str) -> Result<Option<Profile>, StoreError> {
+        Ok(read_profile(&self.profile_path(job))?.filter(|profile| profile.job == job))
+    }
+
+    /// A job's samples, as far as they were kept. Those that are too many for memory go to files in `temporary`, or
+    /// in the directory for temporary files, which are removed with the result.
+    pub fn samples(&self, job: &str, temporary: Option<&Path>) -> Result<StoredSamples, StoreError> {
+        StoredSamples::read(&[&self.samples_path(job), &self.plain_samples_path(job)], temporary)
     }
 
     /// Waits until no other process measures or writes, and keeps others from it until the result is
@@ -271,6 +261,11 @@ impl Store {
         Ok(Some(complete).filter(|complete| !complete.jobs.is_empty()))
     }
 
+    /// Every file that a job may have.
+    fn paths(&self, job: &str) -> [PathBuf; 3] {
+        [self.profile_path(job), self.samples_path(job), self.plain_samples_path(job)]
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let directory = self.directory();
         let entries = match fs::read_dir(&directory) {
@@ -292,7 +287,7 @@ pub struct LockedStore {
     store: Store,
     /// What is in the files that were read or written under this lock.
     profiles: RefCell<HashMap<PathBuf, Profile>>,
-    _lock: File,
+    held: Arc<File>,
 }
 
 impl Deref for LockedStore {
@@ -305,23 +300,32 @@ impl Deref for LockedStore {
 
 impl LockedStore {
     fn new(store: &Store, lock: File) -> Self {
-        Self { store: store.clone(), profiles: RefCell::default(), _lock: lock }
+        Self { store: store.clone(), profiles: RefCell::default(), held: Arc::new(lock) }
     }
 
-    /// Writes a job's profile and samples, both or neither.
-    pub fn save(&self, profile: &Profile, samples: &[SampleRecord]) -> Result<(), StoreError> {
+    /// The package's profiles of builds of another kind, under the same lock.
+    #[must_use]
+    pub fn locked_of_build(&self, build: BuildKind) -> Self {
+        Self { store: self.store.of_build(build), profiles: RefCell::default(), held: Arc::clone(&self.held) }
+    }
+
+    /// Writes a job's profile and samples, both or neither; without samples, none remain.
+    pub fn save(&self, profile: &Profile, samples: &[KeptSamples<'_>]) -> Result<(), StoreError> {
         self.create_directory()?;
         let (path, samples_path) = (self.profile_path(&profile.job), self.samples_path(&profile.job));
-        let staged_samples = atomic::stage(&samples_path, |file| {
-            samples.iter().try_for_each(|sample| writeln!(file, "{}", sample.to_json()?))
-        });
-        let staged_samples = staged_samples.map_err(io_error("write", &samples_path))?;
+        let any = samples.iter().any(|kept| kept.most > 0 && !kept.case.samples.is_empty());
+        let staged_samples = any.then(|| atomic::stage(&samples_path, |file| samples::write(file, profile, samples)));
+        let staged_samples = staged_samples.transpose().map_err(io_error("write", &samples_path))?;
         let staged_profile = atomic::stage(&path, |file| {
             lines::write(file, profile)?;
             file.write_all(b"\n")
         });
         let staged_profile = staged_profile.map_err(io_error("write", &path))?;
-        staged_samples.commit().map_err(io_error("write", &samples_path))?;
+        match staged_samples {
+            Some(staged) => staged.commit().map_err(io_error("write", &samples_path))?,
+            None => remove_file(&samples_path)?,
+        }
+        remove_file(&self.plain_samples_path(&profile.job))?;
         staged_profile.commit().map_err(io_error("write", &path))?;
         self.profiles.borrow_mut().insert(path, profile.clone());
         Ok(())
@@ -370,17 +374,17 @@ impl LockedStore {
         // Also where nothing was written before: it tells that the job ran, and has no profile.
         self.create_directory()?;
         remove_file(&self.profile_path(job))?;
+        remove_file(&self.plain_samples_path(job))?;
         remove_file(&self.samples_path(job))
     }
 
     /// Drops the profiles and samples of all jobs but these.
     pub fn retain<'a>(&self, jobs: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
-        let kept: HashSet<PathBuf> =
-            jobs.into_iter().flat_map(|job| [self.profile_path(job), self.samples_path(job)]).collect();
+        let kept: HashSet<PathBuf> = jobs.into_iter().flat_map(|job| self.paths(job)).collect();
         self.create_directory()?;
         let ours = |path: &&PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(PROFILE_SUFFIX) || name.ends_with(SAMPLES_SUFFIX)
+            [PROFILE_SUFFIX, SAMPLES_SUFFIX, PLAIN_SAMPLES_SUFFIX].iter().any(|suffix| name.ends_with(suffix))
         };
         self.files()?.iter().filter(ours).filter(|path| !kept.contains(*path)).try_for_each(|path| remove_file(path))
     }
@@ -458,19 +462,6 @@ fn read_profile(path: &Path) -> Result<Option<Profile>, StoreError> {
             _ => Err(damaged(error)),
         },
     }
-}
-
-fn read_samples(path: &Path) -> Result<Vec<SampleRecord>, StoreError> {
-    let text = read(path)?.unwrap_or_default();
-    let lines = text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-    lines
-        .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|error| {
-                let reason = format!("line {}: {error}", index + 1);
-                StoreError::Damaged { path: path.to_owned(), reason }
-            })
-        })
-        .collect()
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {

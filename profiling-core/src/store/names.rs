@@ -47,7 +47,7 @@ mod tests {
     proptest! {
         #[test]
         fn two_names_never_share_a_file(a in "[a-bA-B._~/\\\\]{1,4}|\\PC{1,200}", b in "[a-bA-B._~/\\\\]{1,4}|\\PC{1,200}") {
-            let files = |name: &str| [format!("{}.json", file_stem(name)), format!("{}.samples.jsonl", file_stem(name))];
+            let files = |name: &str| [".json", ".samples.jsonl", ".samples.jsonl.gz"].map(|suffix| file_stem(name) + suffix);
             // As a file system sees them that ignores case.
             let [a_files, b_files] = [&a, &b].map(|name| files(name).map(|file| file.to_lowercase()));
             prop_assert_eq!(a == b, a_files.iter().any(|file| b_files.contains(file)), "{:?} {:?}", a_files, b_files);

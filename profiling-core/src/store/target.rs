@@ -1,7 +1,7 @@
 //! Which directory cargo builds into.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
@@ -22,16 +22,28 @@ struct Metadata {
 /// The target directory of the package at `manifest_dir`.
 ///
 /// Cargo knows it: its configuration files and variables decide. Where there is no cargo, as in a
-/// container that holds the binary alone, `CARGO_TARGET_DIR` does, else the place of the executable.
-pub(super) fn directory(manifest_dir: &Path) -> Result<PathBuf, StoreError> {
+/// container or on a device that holds the binary alone, `CARGO_TARGET_DIR` does, else the place of the
+/// executable. `triple`: what that may have been built for with `--target`.
+pub(super) fn directory(manifest_dir: &Path, triple: Option<&str>) -> Result<PathBuf, StoreError> {
+    let executable = env::current_exe().ok();
     let variables = TARGET_DIR_VARIABLES.iter().find_map(env::var_os);
-    if let Some(directory) = relative_to_start(variables.as_deref(), env::current_exe().ok().as_deref()) {
+    if let Some(directory) = relative_to_start(variables.as_deref(), executable.as_deref()) {
         return Ok(directory);
     }
     ask_cargo(manifest_dir).or_else(|reason| {
-        without_cargo(env::var_os("CARGO_TARGET_DIR"), manifest_dir, env::current_exe().ok().as_deref())
+        let named = env::var_os("CARGO_TARGET_DIR").filter(|directory| !directory.is_empty());
+        let named = named.map(|directory| base(manifest_dir).join(directory));
+        named
+            .or_else(|| around(executable.as_deref()?, triple).map(Path::to_owned))
             .ok_or_else(|| StoreError::NoTargetDirectory { manifest_dir: manifest_dir.to_owned(), reason })
     })
+}
+
+/// What paths of the user's are relative to: the package, or the current directory on a machine that doesn't
+/// have it.
+pub(super) fn base(manifest_dir: &Path) -> PathBuf {
+    let current = || env::current_dir().unwrap_or_else(|_| manifest_dir.to_owned());
+    if manifest_dir.is_dir() { manifest_dir.to_owned() } else { current() }
 }
 
 /// What a variable names that is relative to where cargo was started, which only cargo knew. What it built
@@ -66,12 +78,16 @@ pub(crate) fn metadata<T: DeserializeOwned>(manifest_dir: &Path) -> Result<T, St
     serde_json::from_slice(&output.stdout).map_err(|error| format!("`cargo metadata`: {error}"))
 }
 
-fn without_cargo(variable: Option<OsString>, manifest_dir: &Path, executable: Option<&Path>) -> Option<PathBuf> {
-    if let Some(directory) = variable.filter(|directory| !directory.is_empty()) {
-        return Some(manifest_dir.join(directory));
-    }
-    let is_target = |directory: &&Path| directory.ends_with("target") || directory.join("CACHEDIR.TAG").is_file();
-    executable?.ancestors().skip(1).find(is_target).map(Path::to_owned)
+/// The target directory that an executable lies in; the directory beside it where it lies in none.
+fn around<'a>(executable: &'a Path, triple: Option<&str>) -> Option<&'a Path> {
+    let is_target = |directory: &Path| directory.ends_with("target") || directory.join("CACHEDIR.TAG").is_file();
+    let Some(innermost) = executable.ancestors().skip(1).find(|directory| is_target(directory)) else {
+        return executable.parent();
+    };
+    // In the target directory, builds for a target have one of their own, which is tagged as well.
+    let outer = innermost.parent().filter(|outer| is_target(outer));
+    let is_of_triple = triple.is_some_and(|triple| innermost.ends_with(triple));
+    outer.filter(|_| is_of_triple).or(Some(innermost))
 }
 
 #[cfg(test)]
@@ -87,7 +103,7 @@ mod tests {
         std::fs::write(path.join("src/lib.rs"), "")?;
         std::fs::write(path.join("Cargo.toml"), "[package]\nname = \"x\"\nedition = \"2024\"\n[workspace]\n")?;
         std::fs::write(path.join(".cargo/config.toml"), "[build]\ntarget-dir = \"elsewhere\"\n")?;
-        let found = directory(&path)?;
+        let found = directory(&path, None)?;
         // The variable of whoever runs this test goes before the file.
         let expected = env::var_os("CARGO_TARGET_DIR").map_or(path.join("elsewhere"), |variable| path.join(variable));
         assert_eq!(found, expected);
@@ -108,20 +124,35 @@ mod tests {
     }
 
     #[test]
-    fn without_cargo_the_variable_or_the_executable_tells() -> std::io::Result<()> {
+    fn an_executable_lies_in_a_target_directory_or_alone() -> std::io::Result<()> {
         let home = tempfile::tempdir()?;
-        let tagged = home.path().join("build");
-        std::fs::create_dir_all(&tagged)?;
-        std::fs::write(tagged.join("CACHEDIR.TAG"), "")?;
-        let executable = tagged.join("debug/deps/x");
-        let manifest_dir = Path::new("/src/x");
-        let found =
-            |variable: Option<&str>, executable| without_cargo(variable.map(Into::into), manifest_dir, executable);
-        assert_eq!(found(Some("out"), Some(&*executable)), Some("/src/x/out".into()));
-        assert_eq!(found(None, Some(&*executable)), Some(tagged));
-        assert_eq!(found(Some(""), Some(Path::new("/a/target/debug/x"))), Some("/a/target".into()));
-        assert_eq!(found(None, Some(Path::new("/usr/bin/x"))), None);
-        assert_eq!(found(None, None), None);
+        let triple = "riscv64gc-unknown-linux-gnu";
+        let [tagged, lone] = ["build", "lone"].map(|name| home.path().join(name));
+        let [for_target, lone_for_target] = [&tagged, &lone].map(|directory| directory.join(triple));
+        for directory in [&tagged, &for_target, &lone_for_target] {
+            std::fs::create_dir_all(directory)?;
+            std::fs::write(directory.join("CACHEDIR.TAG"), "")?;
+        }
+        let found = |directory: &Path, triple| {
+            around(&directory.join("debug/deps/x"), triple).map(Path::to_owned).expect("it lies somewhere")
+        };
+        for given in [None, Some(triple)] {
+            assert_eq!(found(&tagged, given), tagged);
+            assert_eq!(found(Path::new("/a/target"), given), Path::new("/a/target"));
+            assert_eq!(found(Path::new("/usr/lib"), given), Path::new("/usr/lib/debug/deps"));
+        }
+        assert_eq!(found(&for_target, Some(triple)), tagged);
+        assert_eq!(found(&for_target, Some("another")), for_target);
+        assert_eq!(found(&lone_for_target, Some(triple)), lone_for_target, "a directory that happens to be called so");
+        assert_eq!(found(&Path::new("/a/target").join(triple), Some(triple)), Path::new("/a/target"));
+        Ok(())
+    }
+
+    #[test]
+    fn without_the_package_paths_are_relative_to_the_current_directory() -> std::io::Result<()> {
+        let package = tempfile::tempdir()?;
+        assert_eq!(base(package.path()), package.path());
+        assert_eq!(base(&package.path().join("not-here")), env::current_dir()?);
         Ok(())
     }
 }

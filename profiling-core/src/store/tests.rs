@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::breakdown::Breakdown;
 use crate::budget::{Judgement, Outcome, Subject, Unit};
+use crate::evidence::Leftover;
 use crate::profile::{CaseProfile, Environment, Figures, Params, Source};
 use crate::sample::Sample;
+use crate::samples::SampledCase;
 use crate::sampling::{Sampling, Stopped};
 use crate::statistics::{Intervals, Outliers, Percentile, Summary};
 use crate::tangle::JobProfile;
@@ -62,12 +64,14 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
         noise: None,
         cases: vec![CaseProfile {
             params,
+            origin: None,
             samples: 10,
             unsupported: vec![Percentile::P999],
             wall_ns,
             figures,
             instructions: Some(1_234_567),
             tree_peak: None,
+            evidence: [Leftover::File { path: "/tmp/x".to_owned() }.seen()].into_iter().collect(),
             rehearsals: Vec::new(),
             file_descriptors_left_open: Some(-1),
             cold_start: None,
@@ -94,14 +98,36 @@ pub(crate) fn profile(job: &str, id: Option<u32>) -> Profile {
             measurement_overhead_ns: None,
         },
         fingerprint: None,
+        harness: None,
+        executable: None,
         stale: Vec::new(),
         advice: None,
     }
 }
 
-fn samples(count: u32) -> Vec<SampleRecord> {
-    let figures = Sample { wall_ns: u64::MAX, retained_heap_bytes: Some(-5), ..Sample::default() };
-    (0..count).map(|sample| SampleRecord { params: Params::new(), sample, figures }).collect()
+fn samples(count: usize) -> Vec<Sample> {
+    vec![Sample { wall_ns: u64::MAX, retained_heap_bytes: Some(-5), ..Sample::default() }; count]
+}
+
+/// Of the only case of a profile.
+fn save(locked: &LockedStore, profile: &Profile, samples: &[Sample], most: usize) -> Result<(), StoreError> {
+    let (params, samples) = (&profile.cases[0].params, samples.into());
+    locked.save(profile, &[KeptSamples { case: SampledCase { params, samples: &samples }, most }])
+}
+
+/// Samples by case.
+type Loaded = Vec<(Params, Vec<Sample>)>;
+
+fn loaded(store: &Store, job: &str) -> Result<Loaded, Box<dyn std::error::Error>> {
+    let stored = store.samples(job, None)?;
+    let all = stored.cases().into_iter().map(|case| Ok((case.params.clone(), case.samples.to_vec()?)));
+    all.collect()
+}
+
+/// The lines of a job's samples, as any tool reads them.
+fn sample_lines(store: &Store, job: &str) -> io::Result<String> {
+    let file = fs::File::open(store.samples_path(job))?;
+    io::read_to_string(flate2::read::GzDecoder::new(file))
 }
 
 fn store() -> io::Result<(tempfile::TempDir, Store)> {
@@ -129,19 +155,21 @@ fn what_was_saved_is_loaded() -> TestResult {
     assert!(!store.exists());
     let jobs = ["square", "Sortiert große/../Listen", "CON"];
     for job in jobs {
-        locked.save(&profile(job, Some(3)), &samples(3))?;
-        assert_eq!(locked.load(job)?, Some((profile(job, Some(3)), samples(3))));
+        save(&locked, &profile(job, Some(3)), &samples(3), usize::MAX)?;
+        assert_eq!(locked.load(job)?, Some(profile(job, Some(3))));
+        assert_eq!(loaded(&store, job)?, [(profile(job, None).cases[0].params.clone(), samples(3))]);
     }
     assert!(store.exists());
-    let loaded: Vec<String> = store.load_all()?.into_iter().map(|profile| profile.job).collect();
-    assert_eq!(loaded, ["CON", "Sortiert große/../Listen", "square"]);
+    let jobs_there: Vec<String> = store.load_all()?.into_iter().map(|profile| profile.job).collect();
+    assert_eq!(jobs_there, ["CON", "Sortiert große/../Listen", "square"]);
     assert_eq!(names(&store.directory())?.len(), 6, "two files per job");
     assert!(
-        store.directory().join("square.json").is_file() && store.directory().join("square.samples.jsonl").is_file()
+        store.directory().join("square.json").is_file() && store.directory().join("square.samples.jsonl.gz").is_file()
     );
 
-    locked.save(&profile("square", None), &samples(1))?;
-    assert_eq!(locked.load("square")?, Some((profile("square", None), samples(1))));
+    save(&locked, &profile("square", None), &samples(1), usize::MAX)?;
+    assert_eq!(locked.load("square")?, Some(profile("square", None)));
+    assert_eq!(loaded(&store, "square")?[0].1, samples(1));
     assert_eq!(locked.load("absent")?, None);
     Ok(())
 }
@@ -151,7 +179,7 @@ fn jobs_are_dropped_with_their_samples() -> TestResult {
     let (_target, store) = store()?;
     let locked = lock(&store)?;
     for job in ["a", "b", "C"] {
-        locked.save(&profile(job, None), &samples(1))?;
+        save(&locked, &profile(job, None), &samples(1), usize::MAX)?;
     }
     locked.remove("a")?;
     locked.remove("a")?;
@@ -176,9 +204,9 @@ fn a_store_without_profiles_exists_once_a_job_has_failed() -> TestResult {
 fn damaged_files_are_named_with_line_and_column() -> TestResult {
     let (_target, store) = store()?;
     let locked = lock(&store)?;
-    locked.save(&profile("a", None), &samples(2))?;
+    save(&locked, &profile("a", None), &samples(2), usize::MAX)?;
     let json = fs::read_to_string(store.profile_path("a"))?;
-    let lines = fs::read_to_string(store.samples_path("a"))?;
+    let lines = sample_lines(&store, "a")?;
     let message = |error: StoreError| {
         let message = error.to_string();
         assert!(message.contains("cargo test --features profiling"), "{message}");
@@ -197,8 +225,58 @@ fn damaged_files_are_named_with_line_and_column() -> TestResult {
 
     fs::write(store.profile_path("a"), &json)?;
     fs::write(store.samples_path("a"), &lines[..lines.len() - 9])?;
-    let found = message(locked.load("a").expect_err("damaged"));
-    assert!(found.contains("a.samples.jsonl") && found.contains("line 2"), "{found}");
+    let found = message(locked.samples("a", None).expect_err("damaged"));
+    assert!(found.contains("a.samples.jsonl.gz") && found.contains("line 2"), "{found}");
+    save(&locked, &profile("a", None), &samples(2), usize::MAX)?;
+    let compressed = fs::read(store.samples_path("a"))?;
+    fs::write(store.samples_path("a"), &compressed[..compressed.len() / 2])?;
+    message(locked.samples("a", None).expect_err("cut off"));
+    Ok(())
+}
+
+#[test]
+fn samples_are_kept_as_far_as_they_are_wanted() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    let measured = |samples: usize| {
+        let mut profile = profile("a", None);
+        profile.cases[0].samples = u32::try_from(samples).expect("few");
+        profile
+    };
+    let all: Vec<Sample> = (0..3_000).map(|wall_ns| Sample { wall_ns, ..Sample::default() }).collect();
+    save(&locked, &measured(3_000), &all, usize::MAX)?;
+    assert_eq!(loaded(&store, "a")?[0].1, all);
+    save(&locked, &measured(3_000), &all, 4)?;
+    let expected: Vec<String> = [0, 750, 1500, 2250]
+        .map(|number| format!(r#"{{"params":{{"n":10,"a":"x"}},"sample":{number},"wall_ns":{number}}}"#) + "\n")
+        .to_vec();
+    assert_eq!(sample_lines(&store, "a")?, expected.concat());
+    // Saved again, they are still those of so many.
+    let thinned = loaded(&store, "a")?[0].1.clone();
+    save(&locked, &measured(3_000), &thinned, usize::MAX)?;
+    assert_eq!(sample_lines(&store, "a")?, expected.concat());
+    save(&locked, &measured(3_000), &all, 0)?;
+    assert_eq!((loaded(&store, "a")?, names(&store.directory())?.len()), (vec![], 1));
+    Ok(())
+}
+
+#[test]
+fn samples_of_an_older_release_are_read_and_replaced() -> TestResult {
+    let (_target, store) = store()?;
+    let locked = lock(&store)?;
+    save(&locked, &profile("a", None), &samples(2), usize::MAX)?;
+    let old = store.plain_samples_path("a");
+    fs::write(&old, sample_lines(&store, "a")?)?;
+    fs::remove_file(store.samples_path("a"))?;
+    assert_eq!(loaded(&store, "a")?[0].1, samples(2));
+    fs::write(&old, "{}")?;
+    let found = locked.samples("a", None).expect_err("damaged").to_string();
+    assert!(found.contains("a.samples.jsonl`") && found.contains("line 1"), "{found}");
+    save(&locked, &profile("a", None), &samples(1), usize::MAX)?;
+    assert!(!old.exists() && loaded(&store, "a")?[0].1 == samples(1));
+    fs::write(&old, "")?;
+    locked.remove("a")?;
+    assert_eq!(names(&store.directory())?, [""; 0]);
     Ok(())
 }
 
@@ -244,7 +322,7 @@ fn locking_sweeps_what_killed_processes_left() -> TestResult {
 fn the_managers_file_has_every_id() -> TestResult {
     let (target, store) = store()?;
     let locked = lock(&store)?;
-    locked.save(&profile("a", Some(0)), &samples(1))?;
+    save(&locked, &profile("a", Some(0)), &samples(1), usize::MAX)?;
     let triple = target.path().join("aarch64-unknown-linux-gnu");
     fs::create_dir(&triple)?;
     let known = [("a", Some(0)), ("b", Some(4)), ("c", None)];
@@ -259,7 +337,7 @@ fn the_managers_file_has_every_id() -> TestResult {
 
     // Embedding knew of more jobs; the id of one that has none comes from the document.
     let document = [DocumentJob { index: 6, indexed: true, name: Some("c".to_owned()) }];
-    locked.save(&profile("c", None), &samples(1))?;
+    save(&locked, &profile("c", None), &samples(1), usize::MAX)?;
     locked.write_blueprint_profiles(&known, &document, &[])?;
     locked.write_blueprint_profiles(&known[..2], &[], &[])?;
     let profiles = BlueprintProfiles::load_from_file(store.blueprint_profiles_path())?;
@@ -272,7 +350,7 @@ fn the_managers_file_has_every_id() -> TestResult {
 fn a_failed_job_loses_its_profile_in_the_managers_file_too() -> TestResult {
     let (_target, store) = store()?;
     let locked = lock(&store)?;
-    locked.save(&profile("a", Some(0)), &samples(1))?;
+    save(&locked, &profile("a", Some(0)), &samples(1), usize::MAX)?;
     locked.write_blueprint_profiles(&[("a", Some(0))], &[], &[])?;
     locked.remove("a")?;
     locked.write_blueprint_profiles(&[("a", Some(0))], &[], &[])?;
@@ -287,7 +365,7 @@ fn a_damaged_profile_does_not_keep_another_in_the_managers_file() -> TestResult 
     let locked = lock(&store)?;
     let known = [("a", Some(0)), ("b", Some(1)), ("c", Some(2))];
     for (job, id) in known {
-        locked.save(&profile(job, id), &samples(1))?;
+        save(&locked, &profile(job, id), &samples(1), usize::MAX)?;
     }
     locked.write_blueprint_profiles(&known, &[], &[])?;
     drop(locked);
@@ -331,8 +409,9 @@ fn an_unusable_directory_is_named() -> TestResult {
 
 #[test]
 fn another_directory_replaces_the_target_directory() -> TestResult {
-    let store = Store::locate(Path::new("/src/p"), "p", Some(Path::new("out")))?;
-    assert_eq!(store.blueprint_profiles_path(), Path::new("/src/p/out/blueprint-profiles.json"));
-    assert_eq!(store.profile_path("a"), Path::new("/src/p/out/profiling/p/a.json"));
+    let package = tempfile::tempdir()?;
+    let store = Store::locate(package.path(), "p", Some(Path::new("out")), None)?;
+    assert_eq!(store.blueprint_profiles_path(), package.path().join("out/blueprint-profiles.json"));
+    assert_eq!(store.profile_path("a"), package.path().join("out/profiling/p/a.json"));
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{BlueprintProfiles, HIGHEST_ID, JobProfile, ProfilingError};
+use crate::fingerprint::Change;
 use crate::profile::{Environment, Profile};
 
 /// A job as a document lists it.
@@ -137,10 +138,23 @@ pub fn measured(profile: &Profile) -> Option<&JobProfile> {
     profile.summary.as_ref().filter(|summary| summary.is_profiled() && profile.missing_cases.is_empty())
 }
 
-/// The figures of a profile, if they can be relied on: complete, and of what is built now.
+/// The figures of a profile, if they can be relied on: complete, of one optimised build that is of what is built
+/// now, and of one machine.
 #[must_use]
 pub fn trusted(profile: &Profile) -> Option<&JobProfile> {
-    measured(profile).filter(|_| profile.stale.is_empty())
+    measured(profile).filter(|_| distrusted(profile).is_empty())
+}
+
+/// What keeps the figures of a profile from being relied on: how what was measured is not what is built now. Cases of
+/// several builds or machines are of nothing that is known; a build without optimisation is one at another opt-level.
+#[must_use]
+pub fn distrusted(profile: &Profile) -> Vec<Change> {
+    let mut changes = profile.stale.clone();
+    changes.extend((!profile.is_optimised()).then_some(Change::OptLevel));
+    changes.extend(profile.mixture().map(|_| Change::Unknown));
+    changes.sort_unstable();
+    changes.dedup();
+    changes
 }
 
 /// When the newest of the profiles was measured.

@@ -3,16 +3,16 @@
 //! The first entry is the manifest, and the only other ones are the files that it names: whatever else
 //! an archive holds, it is not unpacked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use profiling_core::store::replace_file;
+use profiling_core::store::replace_file_with;
 use ruzstd::decoding::StreamingDecoder;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use tar::{Archive, Builder, Entry, EntryType, Header};
+use tar::{Archive, Entry, EntryType};
 
+use super::packing::pack;
 use super::{Baseline, BaselineError, Baselines, LONGEST_MANIFEST, MANIFEST, Manifest, Name, io_error};
 
 /// What the files of a baseline may come to: a test binary with its debug information, and samples.
@@ -21,8 +21,14 @@ const LARGEST: u64 = 4 << 30;
 impl Baselines {
     /// Writes a baseline to one file.
     pub(crate) fn export(&self, name: &Name, path: &Path) -> Result<(), BaselineError> {
-        let baseline = self.load(name)?;
-        baseline.pack().and_then(|packed| replace_file(path, &packed)).map_err(io_error("write", path))
+        let Baseline { manifest, directory, .. } = self.load(name)?;
+        let text = directory.join(MANIFEST);
+        let bytes = text.metadata().map_err(io_error("read", &text))?.len();
+        if let Some(reason) = manifest.refusal(bytes) {
+            return Err(BaselineError::Unportable { path: directory, reason });
+        }
+        let paths = [MANIFEST].into_iter().chain(manifest.files.iter().map(|file| file.path.as_str()));
+        replace_file_with(path, |file| pack(&directory, paths, file)).map_err(io_error("write", path))
     }
 
     /// Takes over a baseline from one file, which is checked as a whole first. Returns its name.
@@ -36,6 +42,9 @@ impl Baselines {
         let text = first.map_err(|error| error.to_string()).and_then(|entry| manifest(entry)).map_err(refused)?;
         let manifest = Manifest::parse(&text, path)?;
         manifest.check(&self.package, path)?;
+        if let Some(reason) = manifest.refusal(text.len() as u64) {
+            return Err(refused(reason));
+        }
         let name: Name = manifest.name.parse().map_err(refused)?;
         // The same one again replaces what may have been damaged since.
         if self.path(&name).exists() && !self.describe(&name).is_ok_and(|there| there == manifest) {
@@ -43,14 +52,6 @@ impl Baselines {
         }
         let new = self.begin()?;
         let mut expected: HashMap<&str, u64> = manifest.files.iter().map(|file| (&*file.path, file.bytes)).collect();
-        if manifest
-            .files
-            .iter()
-            .try_fold(0_u64, |sum, file| sum.checked_add(file.bytes))
-            .is_none_or(|sum| sum > LARGEST)
-        {
-            return Err(refused(format!("it says that it has more than {} GiB", LARGEST >> 30)));
-        }
         for entry in entries {
             let mut entry = entry.map_err(|error| refused(error.to_string()))?;
             let place = place(&entry, &mut expected).map_err(refused)?;
@@ -116,19 +117,64 @@ fn make_executable(_path: &Path) -> Result<(), BaselineError> {
     Ok(())
 }
 
-impl Baseline {
-    /// Manifest and files, compressed. In memory, since the compressor panics where it can't read or write.
-    fn pack(&self) -> io::Result<Vec<u8>> {
-        let mut builder = Builder::new(Vec::new());
-        let paths = self.manifest.files.iter().map(|file| file.path.as_str());
-        for path in [MANIFEST].into_iter().chain(paths) {
-            let mut file = File::open(self.directory.join(path))?;
-            let mut header = Header::new_gnu();
-            header.set_size(file.metadata()?.len());
-            header.set_mode(0o644);
-            builder.append_data(&mut header, path, &mut file)?;
+impl Manifest {
+    /// Why no archive may have this manifest, whose text is of so many bytes: asked before one is written, and of
+    /// one that is read.
+    fn refusal(&self, bytes: u64) -> Option<String> {
+        if bytes > LONGEST_MANIFEST {
+            return Some(format!("its `{MANIFEST}` has {bytes} bytes, and at most {LONGEST_MANIFEST} are read"));
         }
-        let packed = builder.into_inner()?;
-        Ok(compress_to_vec(packed.as_slice(), CompressionLevel::Fastest))
+        let sum = self.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.bytes));
+        if sum.is_none_or(|sum| sum > LARGEST) {
+            return Some(format!("it says that it has more than {} GiB", LARGEST >> 30));
+        }
+        let mut paths = HashSet::from([MANIFEST]);
+        if let Some(file) = self.files.iter().find(|file| !paths.insert(&file.path)) {
+            return Some(format!("it names the file `{}` twice", file.path));
+        }
+        (!paths.contains(super::HARNESS)).then(|| format!("it names no file `{}`", super::HARNESS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(files: &[(&str, u64)], bytes: u64) -> Option<String> {
+        let file = |&(path, bytes): &(&str, u64)| serde_json::json!({"path": path, "bytes": bytes, "xxh64": ""});
+        let manifest: Manifest = serde_json::from_value(serde_json::json!({
+            "schema": super::super::SCHEMA,
+            "name": "first",
+            "package": "package",
+            "protocol": 1,
+            "environment": {
+                "profiled_at": "", "os": "", "arch": "", "target": "", "rustc": "", "opt_level": "3",
+                "debug_assertions": false,
+            },
+            "jobs": [],
+            "files": files.iter().map(file).collect::<Vec<_>>(),
+        }))
+        .expect("a manifest");
+        manifest.refusal(bytes)
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_refused() {
+        let refused = |files: &[_]| refusal(files, 1_000);
+        assert_eq!(refused(&[("harness", LARGEST - 1), ("a", 1)]), None);
+        for largest in [LARGEST, u64::MAX] {
+            assert_eq!(
+                refused(&[("harness", largest), ("a", 1)]).as_deref(),
+                Some("it says that it has more than 4 GiB")
+            );
+        }
+        let twice = Some("it names the file `a` twice".to_owned());
+        assert_eq!(refused(&[("harness", 1), ("a", 1), ("b", 1), ("a", 1)]), twice);
+        let itself = Some("it names the file `baseline.json` twice".to_owned());
+        assert_eq!(refused(&[("harness", 1), ("baseline.json", 1)]), itself);
+        assert_eq!(refused(&[("a", 1)]), Some("it names no file `harness`".to_owned()));
+        assert_eq!(refusal(&[("harness", 1)], LONGEST_MANIFEST), None);
+        let long = refusal(&[("harness", 1)], LONGEST_MANIFEST + 1).expect("too long");
+        assert!(long.starts_with("its `baseline.json` has 67108865 bytes"), "{long}");
     }
 }

@@ -17,17 +17,20 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use profiling_core::job::JobDescriptor;
-use profiling_core::profile::{Environment, Params};
-use profiling_core::store::{Store, StoreError, StoredJob};
+use profiling_core::profile::{Environment, Params, Profile};
+use profiling_core::sample::Sample;
+use profiling_core::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use thiserror::Error;
 use twox_hash::XxHash64;
 
+use crate::binary::HeldBinary;
 use crate::session::params;
 use crate::wire::PROTOCOL;
 
 pub(crate) mod archive;
+mod packing;
 
 /// What [`Manifest::schema`] names.
 const SCHEMA: &str = "profiling.baseline/1";
@@ -59,6 +62,13 @@ pub(crate) enum BaselineError {
     Taken(Name),
     #[error("`{}` is no archive of a baseline: {reason}. Nothing was imported", .path.display())]
     Archive { path: PathBuf, reason: String },
+    #[error(
+        "the baseline `{0}` is of an optimised build, and this one is not: keep this one under another name, or add \
+         --release"
+    )]
+    Optimised(Name),
+    #[error("the baseline `{}` can't be exported: {reason}, and no import would take that. Save it anew", .path.display())]
+    Unportable { path: PathBuf, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -137,7 +147,9 @@ struct KeptFile {
 impl Manifest {
     /// The number of jobs that have a profile.
     pub(crate) fn profiled(&self) -> usize {
-        self.files.iter().filter(|file| file.path.ends_with(".samples.jsonl")).count()
+        let is_profile =
+            |file: &&KeptFile| Path::new(&file.path).extension().is_some_and(|extension| extension == "json");
+        self.files.iter().filter(is_profile).count()
     }
 
     fn read(directory: &Path) -> Result<Self, BaselineError> {
@@ -275,6 +287,12 @@ impl Baselines {
         Ok(names)
     }
 
+    /// Refuses to put figures of a build without optimisation in the place of optimised ones.
+    pub(crate) fn refuse_to_replace(&self, name: &Name, environment: &Environment) -> Result<(), BaselineError> {
+        let kept = self.describe(name).is_ok_and(|kept| kept.environment.is_optimised());
+        if kept && !environment.is_optimised() { Err(BaselineError::Optimised(name.clone())) } else { Ok(()) }
+    }
+
     /// What a baseline says of itself, whole or not.
     pub(crate) fn describe(&self, name: &Name) -> Result<Manifest, BaselineError> {
         Manifest::read(&self.path(name))
@@ -312,14 +330,14 @@ impl Baselines {
         &self,
         name: &Name,
         store: &Store,
+        binary: &HeldBinary,
         measured: &[&str],
         registered: &[&'static JobDescriptor],
         environment: &Environment,
     ) -> Result<Saved, BaselineError> {
         let new = self.begin()?;
         let harness = new.path().join(HARNESS);
-        let executable = std::env::current_exe().map_err(io_error("find", Path::new(HARNESS)))?;
-        fs::copy(&executable, &harness).map_err(io_error("copy", &executable))?;
+        binary.copy_to(&harness).map_err(io_error("copy", binary.path()))?;
         let mut files = vec![KeptFile::of(new.path(), HARNESS)?];
         let before = self.same_binary(name, &files[0]);
         let inner = Store::new(new.path(), &self.package);
@@ -332,8 +350,12 @@ impl Baselines {
         let mut jobs = 0;
         for job in registered {
             let Some(source) = source(job.name) else { continue };
-            for path in [Store::profile_path, Store::samples_path] {
+            for path in [Store::profile_path, Store::samples_path, Store::plain_samples_path] {
                 let (from, to) = (path(&source, job.name), path(&inner, job.name));
+                // Of the last two there is one; none where no samples were kept.
+                if !from.exists() {
+                    continue;
+                }
                 fs::copy(&from, &to).map_err(io_error("copy", &from))?;
                 files.push(KeptFile::of(new.path(), &relative(new.path(), &to))?);
             }
@@ -367,7 +389,8 @@ impl Baselines {
     fn begin(&self) -> Result<TempDir, BaselineError> {
         fs::create_dir_all(&self.directory).map_err(io_error("create", &self.directory))?;
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let name = entry.file_name();
+            if [".new-", ".old-"].iter().any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes())) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -417,9 +440,16 @@ impl Baseline {
         Store::new(&self.directory, &self.manifest.package)
     }
 
-    /// A job's profile and samples; `None` where it had none.
-    pub(crate) fn load(&self, job: &str) -> Result<Option<StoredJob>, BaselineError> {
+    /// A job's profile; `None` where it had none.
+    pub(crate) fn load(&self, job: &str) -> Result<Option<Profile>, BaselineError> {
         Ok(self.store().load(job)?)
+    }
+
+    /// So many of its samples at most, by case.
+    pub(crate) fn samples(&self, job: &str, most: usize) -> Result<Vec<(Params, Vec<Sample>)>, BaselineError> {
+        let stored = self.store().samples(job, None)?;
+        let thinned = stored.cases().into_iter().map(|case| Ok((case.params.clone(), case.samples.thinned(most)?)));
+        thinned.collect::<io::Result<_>>().map_err(io_error("read", &self.directory))
     }
 
     /// The jobs that have a profile.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::CgroupError;
+use crate::mountinfo::{self, Mount};
 
 /// What a control group can count or limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,7 @@ pub(super) struct Hierarchy {
 
 /// The trees that have these controllers.
 pub(super) fn find(wanted: &[Controller]) -> Result<Vec<Hierarchy>, CgroupError> {
-    let read =
-        |path: &'static str| fs::read_to_string(path).map_err(|source| CgroupError::Read { path: path.into(), source });
+    let read = |path: &'static str| fs::read(path).map_err(|source| CgroupError::Read { path: path.into(), source });
     let places = Places::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
     places.with(wanted).map_err(CgroupError::missing)
 }
@@ -72,8 +72,8 @@ struct Place {
 }
 
 impl Places {
-    fn parse(mounts: &str, groups: &str) -> Self {
-        Self(mounts.lines().filter_map(|mount| Place::parse(mount, groups)).collect())
+    fn parse(mounts: &[u8], groups: &[u8]) -> Self {
+        Self(mountinfo::parse(mounts).into_iter().filter_map(|mount| Place::of(mount, groups)).collect())
     }
 
     /// The trees that have these controllers between them; an error with those that none has.
@@ -128,34 +128,27 @@ fn hands_on(directory: &Path, controllers: &[Controller]) -> bool {
 }
 
 impl Place {
-    /// A line of `mountinfo`, where it is a tree of control groups in which this process has a place.
-    fn parse(mount: &str, groups: &str) -> Option<Self> {
-        let (mount, kind) = mount.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let (root, mounted_at) = (mount.next()?, mount.next()?);
-        let mut kind = kind.split(' ');
-        let version = match kind.next()? {
+    /// Of a mount, where it is a tree of control groups in which this process has a place.
+    fn of(mount: Mount, groups: &[u8]) -> Option<Self> {
+        let version = match &*mount.kind {
             "cgroup" => Version::V1,
             "cgroup2" => Version::V2,
             _ => return None,
         };
-        let options: Vec<&str> = kind.nth(1)?.split(',').collect();
-        let (controllers, path) = groups.lines().find_map(|group| own_group(group, version, &options))?;
-        let below = Path::new(path).strip_prefix(root).ok()?;
-        let home = Path::new(mounted_at).join(below);
-        Some(Self { version, controllers, mounted_at: mounted_at.into(), home })
+        let mut groups = groups.split(|&byte| byte == b'\n');
+        let (controllers, path) = groups.find_map(|group| own_group(group, version, &mount.super_options))?;
+        let home = mount.at.join(path.strip_prefix(&mount.root).ok()?);
+        Some(Self { version, controllers, mounted_at: mount.at, home })
     }
 }
 
 /// A line of `/proc/self/cgroup`, where it is of the tree that is mounted with these options.
-fn own_group<'a>(line: &'a str, version: Version, options: &[&str]) -> Option<(Vec<String>, &'a str)> {
-    let mut fields = line.splitn(3, ':').skip(1);
-    let (controllers, path) = (fields.next()?, fields.next()?);
+fn own_group(line: &[u8], version: Version, options: &[String]) -> Option<(Vec<String>, PathBuf)> {
+    let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
+    let (controllers, path) = (str::from_utf8(fields.next()?).ok()?, mountinfo::path(fields.next()?));
     let controllers: Vec<String> = controllers.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let is_it = match version {
-        Version::V1 => {
-            !controllers.is_empty() && controllers.iter().all(|name| options.iter().any(|option| option == name))
-        }
+        Version::V1 => !controllers.is_empty() && controllers.iter().all(|name| options.contains(name)),
         Version::V2 => controllers.is_empty(),
     };
     is_it.then_some((controllers, path))
@@ -165,13 +158,13 @@ fn own_group<'a>(line: &'a str, version: Version, options: &[&str]) -> Option<(V
 mod tests {
     use super::*;
 
-    const MOUNTS: &str = "\
+    const MOUNTS: &[u8] = b"\
         31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
         32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
         35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
         40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n";
-    const GROUPS: &str = "9:name=systemd:/s\n4:memory:/docker/abc/deep\n2:cpu,cpuacct:/\n0::/user.slice/x\n";
+    const GROUPS: &[u8] = b"9:name=systemd:/s\n4:memory:/docker/abc/deep\n2:cpu,cpuacct:/\n0::/user.slice/x\n";
 
     #[test]
     fn finds_our_own_place_in_each_tree() {
@@ -189,9 +182,18 @@ mod tests {
 
     #[test]
     fn a_place_outside_of_what_is_mounted_is_none() {
-        assert_eq!(Places::parse(MOUNTS, "4:memory:/other\n"), Places(Vec::new()));
-        assert_eq!(Places::parse(MOUNTS, "4:memory:/../x\n"), Places(Vec::new()));
-        assert_eq!(Places::parse("gibberish\n1 2 - x", GROUPS), Places(Vec::new()));
+        assert_eq!(Places::parse(MOUNTS, b"4:memory:/other\n"), Places(Vec::new()));
+        assert_eq!(Places::parse(MOUNTS, b"4:memory:/../x\n"), Places(Vec::new()));
+        assert_eq!(Places::parse(b"gibberish\n1 2 - x", GROUPS), Places(Vec::new()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_may_have_any_name() {
+        let mounts = b"41 31 0:38 /odd\xff /sys/fs/a\\040\xff rw - cgroup2 cgroup2 rw\n";
+        let places = Places::parse(mounts, b"9:name=\xff:/s\n0::/odd\xff/x\xfe:y\n");
+        let homes: Vec<_> = places.0.iter().map(|place| &*place.home).collect();
+        assert_eq!(homes, [mountinfo::path(b"/sys/fs/a \xff/x\xfe:y")]);
     }
 
     #[test]
@@ -203,7 +205,7 @@ mod tests {
             fs::write(root.path().join(group).join("cgroup.subtree_control"), controllers).expect("writable");
         }
         let mounts = format!("41 31 0:38 / {} rw - cgroup2 cgroup2 rw\n", root.path().display());
-        let places = Places::parse(&mounts, "0::/user/app/own\n");
+        let places = Places::parse(mounts.as_bytes(), b"0::/user/app/own\n");
         let found = places.v2(&[Controller::Memory]).expect("there is one");
         assert_eq!((found.version, found.home, found.parent), (Version::V2, home, root.path().join("user")));
         let both = places.with(&[Controller::Memory, Controller::Pids]).expect("the root hands on both");

@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -22,9 +23,10 @@ use thiserror::Error;
 pub(crate) use self::hierarchy::Controller;
 use self::hierarchy::{Hierarchy, Version};
 pub(crate) use self::limit::Quota;
-pub(crate) use self::sweep::{record, sweep};
+pub(crate) use self::sweep::remove_with_processes;
+use crate::temporary::{Elsewhere, RunDirectory};
 
-/// What the names of our groups begin with; the process that they belong to follows.
+/// What the names of our groups begin with; the process that they belong to follows, for people to see.
 const PREFIX: &str = "profiling-";
 
 /// Why there is no control group.
@@ -37,6 +39,8 @@ pub(crate) enum CgroupError {
          of version 2 above this process list it in `cgroup.subtree_control`"
     )]
     Missing(String),
+    #[error("can't note down the control group {}: {source}", path.display())]
+    Note { path: PathBuf, source: io::Error },
     #[error("can't make the control group {}: {source}", path.display())]
     Make { path: PathBuf, source: io::Error },
     #[error("can't write `{value}` to {}: {source}", path.display())]
@@ -44,6 +48,11 @@ pub(crate) enum CgroupError {
 }
 
 impl CgroupError {
+    /// Why a process could not be started in its group, if it was the group.
+    pub(crate) fn behind(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "what an error is made of")]
     fn missing(controllers: Vec<Controller>) -> Self {
         let names: Vec<String> = controllers.iter().map(|controller| format!("`{controller}`")).collect();
@@ -55,20 +64,16 @@ impl CgroupError {
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     hierarchies: Vec<Hierarchy>,
-    made: u64,
+    /// Knows which ones were made.
+    directory: Rc<RunDirectory>,
     /// Clean ones that nobody uses.
     free: Vec<Cgroup>,
 }
 
 impl Cgroups {
-    /// Finds out where groups with these controllers can be made.
-    pub(crate) fn find(wanted: &[Controller]) -> Result<Self, CgroupError> {
-        Ok(Self { hierarchies: hierarchy::find(wanted)?, made: 0, free: Vec::new() })
-    }
-
-    /// The groups in which ours are made.
-    pub(crate) fn parents(&self) -> impl Iterator<Item = &Path> {
-        self.hierarchies.iter().map(|hierarchy| &*hierarchy.parent)
+    /// Finds out where groups with these controllers can be made. `directory`: of the run that makes them.
+    pub(crate) fn find(wanted: &[Controller], directory: Rc<RunDirectory>) -> Result<Self, CgroupError> {
+        Ok(Self { hierarchies: hierarchy::find(wanted)?, directory, free: Vec::new() })
     }
 
     /// A group that nobody uses, which is removed when it is dropped.
@@ -84,21 +89,15 @@ impl Cgroups {
         }
     }
 
-    fn make(&mut self) -> Result<Cgroup, CgroupError> {
+    fn make(&self) -> Result<Cgroup, CgroupError> {
         let mut group = Cgroup { branches: Vec::with_capacity(self.hierarchies.len()) };
-        self.made += 1;
-        let name = format!("{PREFIX}{}-{}", std::process::id(), self.made);
+        let name = format!("{PREFIX}{}-{}", std::process::id(), self.directory.unique_name());
         for hierarchy in &self.hierarchies {
-            let directory = hierarchy.parent.join(&name);
-            match fs::create_dir(&directory) {
-                // One that an older process of the same number left behind, which is not swept while we live.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    drop(group);
-                    return self.make();
-                }
-                made => made.map_err(|source| CgroupError::Make { path: directory.clone(), source })?,
-            }
-            group.branches.push(Branch { hierarchy: hierarchy.clone(), directory });
+            let path = hierarchy.parent.join(&name);
+            let noted = self.directory.note(&Elsewhere::Group(path.clone()));
+            noted.map_err(|source| CgroupError::Note { path: path.clone(), source })?;
+            fs::create_dir(&path).map_err(|source| CgroupError::Make { path: path.clone(), source })?;
+            group.branches.push(Branch { hierarchy: hierarchy.clone(), directory: path });
         }
         Ok(group)
     }
@@ -117,7 +116,7 @@ struct Branch {
 }
 
 impl Cgroup {
-    /// Starts a process in the group.
+    /// Starts a process in the group; an error of which a [`CgroupError`] is the reason where it can't be entered.
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let (v1, v2): (Vec<_>, Vec<_>) =
             self.branches.iter().partition(|branch| branch.hierarchy.version == Version::V1);
@@ -133,6 +132,20 @@ impl Cgroup {
             return Err(io::Error::other(error));
         }
         Ok(child)
+    }
+
+    /// Makes sure that processes can be started in the group.
+    pub(crate) fn try_out(&self) -> Result<(), CgroupError> {
+        // Whoever has no such program will hear so from what they do start.
+        match self.spawn(&mut Command::new("true")) {
+            Ok(mut child) => drop(child.wait()),
+            Err(error) => {
+                if let Ok(error) = error.downcast() {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The most memory that was charged to the group.
@@ -232,11 +245,34 @@ mod tests {
         assert_eq!(cache_bytes(Version::V2, "anon 9\n"), None);
     }
 
+    /// In the place of control groups there are directories like any other here.
+    #[test]
+    fn a_group_that_cannot_be_entered_is_what_keeps_a_process_from_being_started() -> io::Result<()> {
+        for version in [Version::V1, Version::V2] {
+            let parent = tempfile::tempdir()?;
+            let (controllers, directory) = (vec![Controller::Memory], parent.path().to_owned());
+            let hierarchy = Hierarchy { version, controllers, home: directory.clone(), parent: directory };
+            let run = Rc::new(RunDirectory::make()?);
+            let mut groups = Cgroups { hierarchies: vec![hierarchy], directory: run, free: Vec::new() };
+            let group = groups.group().map_err(io::Error::other)?;
+            let begin = Instant::now();
+            let error = group.spawn(Command::new("sleep").arg("60")).expect_err("it can't be entered");
+            assert!(matches!(CgroupError::behind(&error), Some(CgroupError::Write { .. })), "{error}");
+            assert!(begin.elapsed() < Duration::from_secs(50), "what was started was waited for");
+            let missing = group.spawn(&mut Command::new("/no/such/program")).expect_err("there is none");
+            assert_eq!(CgroupError::behind(&missing).is_some(), version == Version::V1, "{missing}");
+            drop(group);
+            assert_eq!(parent.path().read_dir()?.count(), 0);
+        }
+        Ok(())
+    }
+
     /// Only where this machine lets us make groups.
     #[cfg(target_os = "linux")]
     #[test]
     fn counts_what_a_process_in_it_touches() {
-        let made = Cgroups::find(&[Controller::Memory]).and_then(|mut groups| groups.make());
+        let run = Rc::new(RunDirectory::make().expect("writable"));
+        let made = Cgroups::find(&[Controller::Memory], run).and_then(|groups| groups.make());
         let group = match made {
             Ok(group) => group,
             Err(error) => return complain!("skipped: {error}"),

@@ -9,6 +9,9 @@ use profiling_core::statistics::comparison::Outcome;
 use profiling_core::store::replace_file;
 use serde::{Deserialize, Serialize};
 
+use super::metric::Metric;
+use super::statistic::Statistic;
+use super::witness::Seconded;
 use super::{Compared, ComparedCase};
 use crate::report::CaseReport;
 use crate::session::params;
@@ -41,6 +44,9 @@ pub(crate) struct Entry {
     pub job: String,
     pub params: Params,
     pub metric: String,
+    /// What of it: `p50`, `mean`, `p90`, `p95` or `p99`.
+    #[serde(default = "typical")]
+    pub statistic: String,
     pub outcome: Outcome,
     /// 0.05 is 5% more than the baseline. Absent where the baseline's figure was 0 and this one isn't.
     pub effect: Option<f64>,
@@ -56,6 +62,12 @@ pub(crate) struct Entry {
     pub new: f64,
     /// The smallest effect that could have been seen.
     pub smallest_effect: Option<f64>,
+    /// By how much it seems to have changed though an execution costs the same, where it is `unchanged` for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<f64>,
+    /// What an execution costs, where CPU time was given a second opinion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// When, in RFC 3339: entries of jobs that the last run left out are of an earlier one.
     #[serde(default)]
     pub compared_at: String,
@@ -64,6 +76,20 @@ pub(crate) struct Entry {
     /// Why a regression does not fail the run; absent where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advisory: Option<String>,
+}
+
+/// What an execution costs: instructions, and what misses and wrong predictions come to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cost {
+    /// The baseline's.
+    pub old: f64,
+    /// This binary's.
+    pub new: f64,
+}
+
+/// What entries of older files are about.
+fn typical() -> String {
+    Statistic::P50.name().to_owned()
 }
 
 impl Entry {
@@ -78,11 +104,16 @@ impl Entry {
         let measured = reports[case.report].case;
         let advisory = compared.advisory.as_ref().or(case.advisory.as_ref());
         let finite = |figure: f64| Some(figure).filter(|figure| figure.is_finite());
+        let cost = match &case.seconded {
+            Some(Seconded::Counted(costs)) => Some(Cost { old: costs.old, new: costs.new }),
+            _ => None,
+        };
         case.metrics.iter().map(move |metric| Self {
             package: package.to_owned(),
             job: measured.job.name.to_owned(),
             params: params(measured),
             metric: metric.metric.name().to_owned(),
+            statistic: metric.statistic.name().to_owned(),
             outcome: metric.verdict.outcome,
             effect: finite(metric.comparison.effect),
             low: finite(metric.comparison.low),
@@ -91,6 +122,8 @@ impl Entry {
             old: metric.figures.0,
             new: metric.figures.1,
             smallest_effect: finite(metric.verdict.smallest_detectable),
+            moved: metric.moved(),
+            cost: cost.filter(|_| metric.metric == Metric::Cpu),
             compared_at: compared_at.to_owned(),
             method: case.method.name().to_owned(),
             advisory: advisory.cloned(),

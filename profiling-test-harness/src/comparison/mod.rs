@@ -14,9 +14,12 @@ use profiling_core::sample::Sample;
 use profiling_core::statistics::comparison::{Comparison, Outcome, Plan, Rule, Verdict, judge};
 
 use self::binaries::Binaries;
-use self::contest::{Contest, Tested};
+use self::contest::Contest;
+use self::figure::Tested;
 use self::metric::Metric;
 use self::old::OldJobs;
+use self::statistic::Statistic;
+use self::witness::{Revision, Seconded, Witness};
 use crate::baseline::{Baseline, BaselineError};
 use crate::cli::Comparing;
 use crate::outcome::{CaseFailure, Phase};
@@ -27,12 +30,21 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::trial::Contestant;
 use crate::wire::PROTOCOL;
 
+/// So many samples of a case at most are compared where samples are: more would say no more.
+pub(crate) const COMPARED: usize = 2_000;
+
 mod binaries;
-pub(crate) mod contest;
+mod contest;
+mod counts;
+mod figure;
 pub(crate) mod file;
 pub(crate) mod metric;
 mod old;
 mod pairing;
+mod share;
+pub(crate) mod statistic;
+mod turns;
+pub(crate) mod witness;
 
 /// All that a comparison with a baseline says.
 #[derive(Debug)]
@@ -55,6 +67,8 @@ pub(crate) struct ComparedCase {
     pub metrics: Vec<ComparedMetric>,
     /// What makes its outcomes advisory.
     pub advisory: Option<String>,
+    /// What counting has shown, where it was asked.
+    pub seconded: Option<Seconded>,
 }
 
 /// What was compared.
@@ -70,10 +84,15 @@ pub(crate) enum Method {
 #[derive(Debug)]
 pub(crate) struct ComparedMetric {
     pub metric: Metric,
+    pub statistic: Statistic,
     /// The baseline's figure, and this run's.
     pub figures: (f64, f64),
     pub comparison: Comparison,
+    /// Of a mean or a percentile, how its proportion to the median compares.
+    pub shape: Option<Comparison>,
     pub verdict: Verdict,
+    /// What the second opinion has made of the outcome.
+    pub revision: Option<Revision>,
 }
 
 impl Method {
@@ -91,6 +110,11 @@ impl ComparedMetric {
     pub(crate) fn pairs(&self, method: &Method) -> usize {
         if *method == Method::Interleaved { self.comparison.pairs } else { 0 }
     }
+
+    /// By how much code that costs the same seems to have changed, because it lies elsewhere.
+    pub(crate) fn moved(&self) -> Option<f64> {
+        (self.revision == Some(Revision::Moved)).then_some(self.comparison.effect)
+    }
 }
 
 impl Compared {
@@ -105,6 +129,15 @@ impl ComparedCase {
     fn fails(&self) -> bool {
         self.advisory.is_none() && self.metrics.iter().any(|metric| metric.verdict.outcome == Outcome::Regressed)
     }
+}
+
+/// What is being done with a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Trials, up to so many pairs.
+    Pairs(usize),
+    /// It is counted.
+    Count,
 }
 
 /// What is needed to compare.
@@ -124,7 +157,7 @@ impl Comparer<'_> {
         reports: &mut [CaseReport],
         plans: &[CasePlan],
         samples: &[Vec<Sample>],
-        progress: &mut dyn FnMut(&CasePlan, usize),
+        progress: &mut dyn FnMut(&CasePlan, Step),
     ) -> Result<Compared, BaselineError> {
         let mut compared =
             Compared { cases: Vec::new(), added: Vec::new(), removed: self.removed()?, advisory: self.advisory() };
@@ -153,12 +186,17 @@ impl Comparer<'_> {
             }
         }
         compared.added = whole_jobs(&compared.added, reports);
-        self.hold(supervisor, &mut contests, reports, progress);
+        let witness = Witness::find(self.comparing);
+        self.hold(supervisor, &mut contests, &witness, reports, progress);
+        let harness = self.baseline.harness();
         for (contest, old) in contests {
-            match contest.broken() {
-                None => compared.cases.push(contest.outcome()),
-                Some(why) => stored.push((contest.report(), old, why.to_owned())),
+            if let Some(why) = contest.broken() {
+                stored.push((contest.report(), old, why.to_owned()));
+                continue;
             }
+            let mut case = contest.outcome();
+            witness.second(supervisor, &harness, &contest, &mut case, &mut |plan| progress(plan, Step::Count));
+            compared.cases.push(case);
         }
         let stored = stored.into_iter().filter(|&(index, ..)| reports[index].result.is_ok());
         compared.cases.extend(self.compare_stored(stored.collect(), reports, samples));
@@ -184,12 +222,13 @@ impl Comparer<'_> {
     ) -> Option<ComparedMetric> {
         let new = report.result.as_ref().ok()?.instructions?;
         let case_index = self.baseline.case_index(report.case.job.name, &params(report.case))?;
+        let current = supervisor.binary().for_wrapper(supervisor.directory()).ok()?.path;
         let mut again = |executable: &Path, case_index| {
             let counted = supervisor.instructions(plan, samples, Contestant { executable, case_index });
             counted.ok().flatten()
         };
         let old = (old, again(&self.baseline.harness(), case_index));
-        let new = (new, again(&std::env::current_exe().unwrap_or_default(), report.case.index));
+        let new = (new, again(&current, report.case.index));
         self.compare_instructions(old, new)
     }
 
@@ -202,8 +241,8 @@ impl Comparer<'_> {
             let both = |(first, again): (u64, Option<u64>)| [first, again.unwrap_or(first)];
             Comparison::of_stored(&both(old), &both(new))
         };
-        let tested =
-            Tested { metric: Metric::Instructions, figures: (old.0 as f64, new.0 as f64), comparison: comparison? };
+        let figures = (old.0 as f64, new.0 as f64);
+        let tested = Tested::new(Metric::Instructions, Statistic::P50, figures, comparison?);
         let rule = Rule { minimum_effect: self.comparing.minimum_effect, ..Rule::default() };
         judge(&[tested.comparison], &rule).pop().map(|verdict| tested.judged(verdict))
     }
@@ -213,16 +252,18 @@ impl Comparer<'_> {
         &self,
         supervisor: &mut Supervisor,
         contests: &mut [(Contest, Vec<Sample>)],
+        witness: &Witness,
         reports: &mut [CaseReport],
-        progress: &mut dyn FnMut(&CasePlan, usize),
+        progress: &mut dyn FnMut(&CasePlan, Step),
     ) {
         let plan = Plan::default();
-        let binaries = Binaries::new(&self.baseline.harness(), supervisor.executable());
+        let binaries = Binaries::new(&self.baseline.harness(), supervisor.binary(), supervisor.directory());
         let (mut before, mut look) = (None, Some(plan.first()));
         while let Some(now) = look {
             for (contest, _) in contests.iter_mut().filter(|(contest, _)| contest.is_open()) {
-                progress(contest.plan(), now.pairs);
-                let held = contest.measure(supervisor, &binaries, now.pairs, self.comparing.time);
+                progress(contest.plan(), Step::Pairs(now.pairs));
+                let time = witness.time_for_trials(contest);
+                let held = contest.measure(supervisor, &binaries, now.pairs, time);
                 contest.weigh();
                 if let Err(failure) = held {
                     reports[contest.report()].result = Err(failure);
@@ -277,6 +318,7 @@ impl Comparer<'_> {
                 .map(|(tested, verdict)| tested.judged(verdict))
                 .collect(),
             advisory: foreign.clone(),
+            seconded: None,
         });
         judged.collect()
     }

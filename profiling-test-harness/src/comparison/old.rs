@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use profiling_core::job::Case;
+use profiling_core::profile::{Params, Profile};
 use profiling_core::sample::Sample;
-use profiling_core::store::StoredJob;
 
+use super::COMPARED;
 use crate::baseline::{Baseline, BaselineError};
 use crate::session::params;
 
@@ -13,7 +14,14 @@ use crate::session::params;
 #[derive(Debug)]
 pub(super) struct OldJobs<'a> {
     baseline: &'a Baseline,
-    read: HashMap<&'static str, Option<StoredJob>>,
+    read: HashMap<&'static str, Option<OldJob>>,
+}
+
+/// A job's profile, and so many of its samples as are compared.
+#[derive(Debug)]
+struct OldJob {
+    profile: Profile,
+    samples: Vec<(Params, Vec<Sample>)>,
 }
 
 impl<'a> OldJobs<'a> {
@@ -21,25 +29,28 @@ impl<'a> OldJobs<'a> {
         Self { baseline, read: HashMap::new() }
     }
 
-    /// The samples of a case; `None` where it has none.
+    /// The samples of a case, none where they were not kept; `None` where it was not measured.
     pub(super) fn samples(&mut self, case: Case) -> Result<Option<Vec<Sample>>, BaselineError> {
-        let Some((_, records)) = self.job(case.job.name)? else { return Ok(None) };
+        let Some(job) = self.job(case.job.name)? else { return Ok(None) };
         let params = params(case);
-        let samples: Vec<Sample> =
-            records.iter().filter(|record| record.params == params).map(|record| record.figures).collect();
-        Ok(Some(samples).filter(|samples| !samples.is_empty()))
+        let samples = job.samples.iter().find(|(own, _)| *own == params).map(|(_, samples)| samples.clone());
+        let measured = job.profile.cases.iter().any(|case| case.params == params);
+        Ok(measured.then(|| samples.unwrap_or_default()))
     }
 
     /// The instructions of a case, where they were counted.
     pub(super) fn instructions(&mut self, case: Case) -> Result<Option<u64>, BaselineError> {
-        let Some((profile, _)) = self.job(case.job.name)? else { return Ok(None) };
+        let Some(job) = self.job(case.job.name)? else { return Ok(None) };
         let params = params(case);
-        Ok(profile.cases.iter().find(|case| case.params == params).and_then(|case| case.instructions))
+        Ok(job.profile.cases.iter().find(|case| case.params == params).and_then(|case| case.instructions))
     }
 
-    fn job(&mut self, name: &'static str) -> Result<Option<&StoredJob>, BaselineError> {
+    fn job(&mut self, name: &'static str) -> Result<Option<&OldJob>, BaselineError> {
         if !self.read.contains_key(name) {
-            self.read.insert(name, self.baseline.load(name)?);
+            let job = self.baseline.load(name)?.map(|profile| -> Result<OldJob, BaselineError> {
+                Ok(OldJob { samples: self.baseline.samples(name, COMPARED)?, profile })
+            });
+            self.read.insert(name, job.transpose()?);
         }
         Ok(self.read[name].as_ref())
     }

@@ -2,15 +2,18 @@
 
 use std::io::{self, PipeReader, Read};
 use std::process::{ChildStderr, ChildStdout};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
 use super::{Event, Stream};
+use crate::interruption::Interruption;
 
 #[derive(Debug)]
 pub(crate) struct Events {
     receiver: Receiver<Event>,
     open: usize,
+    interruption: Rc<Interruption>,
 }
 
 impl Events {
@@ -18,6 +21,7 @@ impl Events {
         results: PipeReader,
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
+        interruption: Rc<Interruption>,
     ) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let mut open = 1;
@@ -30,12 +34,17 @@ impl Events {
             read_on(Stream::Stderr, pipe, sender)?;
             open += 1;
         }
-        Ok(Self { receiver, open })
+        Ok(Self { receiver, open, interruption })
     }
 
     /// Whether every pipe is closed.
     pub(crate) fn all_closed(&self) -> bool {
         self.open == 0
+    }
+
+    /// An error once the run was told to end.
+    pub(crate) fn interrupted(&self) -> io::Result<()> {
+        Ok(self.interruption.check()?)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the same interface on every platform")]

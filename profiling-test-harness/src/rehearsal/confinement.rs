@@ -33,6 +33,7 @@ mod linux {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::{Confinement, Namespace};
+    use crate::mountinfo::{self, Mount};
 
     /// How mounts of its own can be given to a worker here; `None` where they can't.
     pub(crate) fn namespace() -> Option<Namespace> {
@@ -61,35 +62,43 @@ mod linux {
     /// Makes everything that is mounted unwritable for this process, but one directory. Devices can still be
     /// written to, and the kernel's own files about processes, which measurements need.
     fn make_unwritable(but: &Path) -> io::Result<()> {
+        // As the kernel names it.
+        let but = &*but.canonicalize()?;
         mount_bind(but, but)?;
-        for mount in mounts(&fs::read_to_string("/proc/self/mountinfo")?) {
-            let stays = mount.kind == "proc" || Path::new(&mount.at) == but || mount.flags.contains(MountFlags::RDONLY);
+        for mount in mounts(&fs::read("/proc/self/mountinfo")?) {
+            let flags = flags(&mount);
+            let stays = mount.kind == "proc" || mount.at == but || flags.contains(MountFlags::RDONLY);
             if stays {
                 continue;
             }
-            let remounted = mount_remount(&*mount.at, mount.flags | MountFlags::BIND | MountFlags::RDONLY, "");
+            let remounted = mount_remount(&*mount.at, flags | MountFlags::BIND | MountFlags::RDONLY, "");
             // What can't be reached can't be written to.
             if let Err(error) = remounted
                 && !matches!(error, Errno::NOENT | Errno::ACCESS)
             {
-                return Err(io::Error::other(format!("can't make {} unwritable: {error}", mount.at)));
+                return Err(io::Error::other(format!("can't make {} unwritable: {error}", mount.at.display())));
             }
         }
         Ok(())
     }
 
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    struct Mount {
-        id: u64,
-        /// The one that it is mounted on.
-        parent: u64,
-        at: String,
-        /// Those that have to stay, as another user has set them.
-        flags: MountFlags,
-        kind: String,
+    /// What can be seen of what is mounted.
+    fn mounts(info: &[u8]) -> Vec<Mount> {
+        let all = mountinfo::parse(info);
+        // One that is mounted at or above its place, and that it isn't mounted on, hides it.
+        let below = |mount: &Mount| {
+            let next = |id: &u64| all.iter().find(|other| other.id == *id).map(|other| other.parent);
+            std::iter::successors(Some(mount.id), next).take(all.len() + 1).collect::<Vec<u64>>()
+        };
+        let is_seen = |mount: &&Mount| {
+            let below = below(mount);
+            all.iter().all(|other| below.contains(&other.id) || !mount.at.starts_with(&other.at))
+        };
+        all.iter().filter(is_seen).cloned().collect()
     }
 
-    fn mounts(info: &str) -> Vec<Mount> {
+    /// What has to stay, as another user has set it.
+    fn flags(mount: &Mount) -> MountFlags {
         const FLAGS: [(&str, MountFlags); 7] = [
             ("ro", MountFlags::RDONLY),
             ("nosuid", MountFlags::NOSUID),
@@ -99,33 +108,8 @@ mod linux {
             ("nodiratime", MountFlags::NODIRATIME),
             ("relatime", MountFlags::RELATIME),
         ];
-        let parse = |line: &str| {
-            let (mount, kind) = line.split_once(" - ")?;
-            let mut fields = mount.split(' ');
-            let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-            let (at, options) = (unescape(fields.nth(2)?), fields.next()?);
-            let is_set = |name: &&str| options.split(',').any(|option| option == *name);
-            let flags =
-                FLAGS.iter().filter(|(name, _)| is_set(name)).fold(MountFlags::empty(), |all, (_, flag)| all | *flag);
-            Some(Mount { id, parent, at, flags, kind: kind.split(' ').next()?.to_owned() })
-        };
-        let all: Vec<Mount> = info.lines().filter_map(parse).collect();
-        // One that is mounted at or above its place, and that it isn't mounted on, hides it.
-        let below = |mount: &Mount| {
-            let next = |id: &u64| all.iter().find(|other| other.id == *id).map(|other| other.parent);
-            std::iter::successors(Some(mount.id), next).take(all.len() + 1).collect::<Vec<u64>>()
-        };
-        let is_seen = |mount: &&Mount| {
-            let below = below(mount);
-            all.iter().all(|other| below.contains(&other.id) || !Path::new(&mount.at).starts_with(&other.at))
-        };
-        all.iter().filter(is_seen).cloned().collect()
-    }
-
-    /// The kernel writes blanks and backslashes as `\040` and the like.
-    fn unescape(text: &str) -> String {
-        let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-        escapes.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+        let is_set = |name: &str| mount.options.iter().any(|option| option == name);
+        FLAGS.iter().filter(|(name, _)| is_set(name)).fold(MountFlags::empty(), |all, (_, flag)| all | *flag)
     }
 
     #[cfg(test)]
@@ -133,23 +117,15 @@ mod linux {
         use super::*;
 
         #[test]
-        fn reads_what_is_mounted() {
+        fn one_that_another_hides_is_left_out() {
             // The order says nothing: the root comes last here.
-            let info = "\
+            let info = b"\
                 32 31 0:29 / /a\\040b/deep rw - tmpfs tmpfs rw\n\
                 33 31 0:30 / /a\\040b ro,nosuid,nodev shared:1 - tmpfs tmpfs rw,mode=755\n\
                 31 23 0:28 / / rw,relatime - ext4 /dev/vda rw\n";
-            let expected = [
-                Mount {
-                    id: 33,
-                    parent: 31,
-                    at: "/a b".to_owned(),
-                    flags: MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV,
-                    kind: "tmpfs".to_owned(),
-                },
-                Mount { id: 31, parent: 23, at: "/".to_owned(), flags: MountFlags::RELATIME, kind: "ext4".to_owned() },
-            ];
-            assert_eq!(mounts(info), expected);
+            let found: Vec<_> = mounts(info).into_iter().map(|mount| (flags(&mount), mount.at)).collect();
+            let unwritable = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+            assert_eq!(found, [(unwritable, "/a b".into()), (MountFlags::RELATIME, "/".into())]);
         }
     }
 }

@@ -5,14 +5,17 @@ mod confinement;
 mod limits;
 mod program;
 
+use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::rc::Rc;
 use std::thread::available_parallelism;
 
 use profiling_core::advise::catalogue::{NotOffered, SizeLimits};
 use profiling_core::advise::{Catalogue, predicted_p50_ns};
 use profiling_core::profile::{FileSystem, Rehearsal, RehearsalFailure, RehearsalOutcome};
-use profiling_core::sample::Sample;
+use profiling_core::sample::Column;
+use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::Summary;
 use thiserror::Error;
 
@@ -22,6 +25,7 @@ pub(crate) use self::limits::{GRAMMAR, Size, Wanted};
 pub(crate) use self::program::Program;
 use crate::cgroup::{Cgroup, CgroupError, Cgroups, Controller, Quota};
 use crate::report::figures;
+use crate::temporary::RunDirectory;
 
 /// Why nothing can be rehearsed.
 #[derive(Debug, Error)]
@@ -52,8 +56,12 @@ pub(crate) struct Rehearsals {
 }
 
 impl Rehearsals {
-    /// Makes sure that these sizes can be rehearsed; `None` where none is wanted.
-    pub(crate) fn prepare(wanted: &[Wanted], catalogue: &Catalogue) -> Result<Option<Self>, RehearsalError> {
+    /// Makes sure that these sizes can be rehearsed; `None` where none is wanted. `directory`: of this run.
+    pub(crate) fn prepare(
+        wanted: &[Wanted],
+        catalogue: &Catalogue,
+        directory: &Rc<RunDirectory>,
+    ) -> Result<Option<Self>, RehearsalError> {
         if wanted.is_empty() {
             return Ok(None);
         }
@@ -73,16 +81,12 @@ impl Rehearsals {
         if all_chosen || sizes.iter().any(|size| size.limits.threads.is_some()) {
             controllers.push(Controller::Pids);
         }
-        let mut rehearsals = Self { sizes, all_chosen, groups: Cgroups::find(&controllers)?, namespace: namespace() };
+        let groups = Cgroups::find(&controllers, Rc::clone(directory))?;
+        let mut rehearsals = Self { sizes, all_chosen, groups, namespace: namespace() };
         for limits in rehearsals.sizes.iter().map(|size| size.limits).collect::<Vec<_>>() {
-            rehearsals.group(&limits)?;
+            rehearsals.group(&limits)?.try_out()?;
         }
         Ok(Some(rehearsals))
-    }
-
-    /// Where groups are made.
-    pub(crate) fn groups(&self) -> &Cgroups {
-        &self.groups
     }
 
     /// A group with these limits.
@@ -117,15 +121,16 @@ impl Rehearsals {
     pub(crate) fn judge(
         &self,
         size: &Size,
-        samples: &[Sample],
-        passed: Result<&[Sample], Failure>,
+        samples: &CaseSamples,
+        passed: Result<&CaseSamples, Failure>,
         out_of_memory_kills: u64,
-    ) -> Rehearsal {
+    ) -> io::Result<Rehearsal> {
         let failed = |Failure { cause, reason }| RehearsalOutcome::Failed { cause, reason, out_of_memory_kills };
-        let rehearsed = passed.and_then(|rehearsed| {
-            let wall: Vec<u64> = rehearsed.iter().map(|sample| sample.wall_ns).collect();
-            Summary::of(&wall).ok_or_else(|| Failure::not_run("it was not executed".to_owned()))
-        });
+        let summary = passed.map(|rehearsed| Summary::of_samples(rehearsed, Column::WallNs));
+        let rehearsed = match summary {
+            Ok(summary) => summary?.ok_or_else(|| Failure::not_run("it was not executed".to_owned())),
+            Err(failure) => Err(failure),
+        };
         let outcome = match rehearsed {
             Ok(wall_ns) if out_of_memory_kills == 0 => RehearsalOutcome::Passed { wall_ns },
             Ok(_) => failed(out_of_memory("the kernel killed a process that it had started", &size.limits)),
@@ -135,17 +140,17 @@ impl Rehearsals {
             }
             Err(failure) => failed(failure.explained()),
         };
-        Rehearsal {
+        Ok(Rehearsal {
             size: size.name.clone(),
             offered: size.offered.clone(),
             outcome,
-            predicted_p50_ns: predicted_p50_ns(samples, size.limits.cpus),
+            predicted_p50_ns: predicted_p50_ns(samples, size.limits.cpus)?,
             period_ns: profiling_core::measure::nanoseconds(Quota::of_cpus(size.limits.cpus).period()),
             file_system: match self.namespace {
                 Some(_) => FileSystem::ReadOnly,
                 None => FileSystem::Unrestricted,
             },
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use profiling_core::advise::{Advice, Catalogue};
 use profiling_core::profile::Rehearsal;
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 
 use super::{Size, is_too_fast};
 use crate::outcome::Measured;
@@ -14,7 +14,7 @@ const ROUNDS: usize = 3;
 /// A case with its samples, where it has passed.
 type Run = (CaseReport, Option<Measured>);
 /// Runs a case with these samples in a size.
-type Rehearse<'a> = &'a mut dyn FnMut(&CaseReport, &Size, &[Sample]) -> Option<Rehearsal>;
+type Rehearse<'a> = &'a mut dyn FnMut(&CaseReport, &Size, &CaseSamples) -> Option<Rehearsal>;
 
 /// How the cases of a job are rehearsed.
 pub(crate) struct Program<'a> {

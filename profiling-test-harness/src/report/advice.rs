@@ -21,6 +21,8 @@ const UNCERTAIN: &str = " *";
 pub(crate) struct JobAdvice {
     pub job: String,
     pub id: Option<u32>,
+    /// What it seems to keep between executions, a line each.
+    pub keeps: Vec<String>,
     pub advice: Advice,
 }
 
@@ -33,8 +35,9 @@ pub(crate) fn render(jobs: &[JobAdvice], blueprint: Option<&BlueprintAdvice>, si
     parts.join("\n\n")
 }
 
-fn of_job(JobAdvice { job, advice, .. }: &JobAdvice, sizes: bool) -> String {
+fn of_job(JobAdvice { job, keeps, advice, .. }: &JobAdvice, sizes: bool) -> String {
     let mut parts = vec![format!("{job}: where it can run"), verdicts(advice)];
+    parts.extend(keeps.iter().cloned());
     if advice.platforms.iter().any(|platform| platform.cheapest.is_some()) {
         parts.push(format!("\n{job}: on what size, at what cost"));
         parts.push(chosen(advice));
@@ -307,8 +310,8 @@ mod tests {
     fn job(text: &str) -> JobAdvice {
         let profile: Profile = serde_json::from_str(text).expect("a profile");
         let options = Options { sizes: SizesListed::Few, ..Options::default() };
-        let advice = advise(&profile, &[], Catalogue::builtin(), &options);
-        JobAdvice { job: profile.job, id: profile.id, advice }
+        let advice = advise(&profile, &[], Catalogue::builtin(), &options).expect("there are no samples to read");
+        JobAdvice { keeps: Vec::new(), job: profile.job, id: profile.id, advice }
     }
 
     /// 200 ms of CPU time and 40 MiB.
@@ -356,7 +359,7 @@ mod tests {
     #[test]
     fn a_job_without_a_profile_says_what_to_do() {
         let advice = not_profiled(Catalogue::builtin());
-        let text = render(&[JobAdvice { job: "lost".to_owned(), id: Some(1), advice }], None, true);
+        let text = render(&[JobAdvice { job: "lost".to_owned(), id: Some(1), keeps: Vec::new(), advice }], None, true);
         assert!(text.contains("incompatible") && text.contains("the job has no profile"), "{text}");
         assert!(!text.contains("on what size") && !text.contains("on machines"), "{text}");
     }

@@ -1,12 +1,15 @@
 //! What a comparison with a baseline found.
 
 use comfy_table::{CellAlignment, Table, presets};
-use profiling_core::statistics::comparison::{Outcome, STORED_MINIMUM_EFFECT, Verdict};
+use profiling_core::statistics::comparison::{Basis, Outcome, STORED_MINIMUM_EFFECT, Verdict};
 
 use super::{CaseReport, figures};
 use crate::baseline::Baseline;
 use crate::comparison::metric::Metric;
+use crate::comparison::statistic::Statistic;
 use crate::comparison::{Compared, ComparedCase, ComparedMetric, Method};
+
+mod second_opinion;
 
 /// With more rows than this, those that are unchanged are only counted.
 const ROWS: usize = 40;
@@ -19,6 +22,7 @@ pub(crate) fn render(compared: &Compared, baseline: &Baseline, reports: &[CaseRe
     let mut lines = vec![format!("compared with the baseline `{}` of {}{of}:", baseline.name, environment.profiled_at)];
     lines.extend(table(compared, reports));
     lines.extend(compared.cases.iter().filter_map(|case| stored(case, reports)));
+    lines.extend(second_opinion::lines(&compared.cases, reports));
     if !compared.added.is_empty() {
         lines.push(format!("not in the baseline: {}", compared.added.join(", ")));
     }
@@ -29,9 +33,15 @@ pub(crate) fn render(compared: &Compared, baseline: &Baseline, reports: &[CaseRe
     lines.join("\n")
 }
 
-/// The rows of one case, and the outcomes that they have.
+/// The rows of one case, and the outcomes that they have. What else there is of a figure than its typical value is
+/// a row only where it has changed.
 fn rows(compared: &Compared) -> impl Iterator<Item = (&ComparedCase, &ComparedMetric)> {
-    compared.cases.iter().flat_map(|case| case.metrics.iter().map(move |metric| (case, metric)))
+    let shown = |metric: &&ComparedMetric| {
+        metric.statistic == Statistic::P50
+            || metric.comparison.basis == Basis::Exact
+            || matches!(metric.verdict.outcome, Outcome::Improved | Outcome::Regressed)
+    };
+    compared.cases.iter().flat_map(move |case| case.metrics.iter().filter(shown).map(move |metric| (case, metric)))
 }
 
 fn table(compared: &Compared, reports: &[CaseReport]) -> Vec<String> {
@@ -67,7 +77,7 @@ fn row(case: &ComparedCase, metric: &ComparedMetric, reports: &[CaseReport]) -> 
     let ComparedMetric { comparison, verdict, figures: (old, new), .. } = metric;
     [
         reports[case.report].case.path(),
-        label(metric.metric).to_owned(),
+        label(metric),
         figure(metric.metric, *old),
         figure(metric.metric, *new),
         share(comparison.effect),
@@ -81,24 +91,31 @@ fn row(case: &ComparedCase, metric: &ComparedMetric, reports: &[CaseReport]) -> 
     ]
 }
 
-fn label(metric: Metric) -> &'static str {
-    match metric {
+fn label(metric: &ComparedMetric) -> String {
+    let name = match metric.metric {
         Metric::Cpu => "CPU",
         Metric::Wall => "wall",
         Metric::Allocations => "allocations",
         Metric::AllocatedBytes => "allocated",
         Metric::PeakHeap => "peak heap",
         Metric::Instructions => "instructions",
+    };
+    // Of counts that repeat, the mean is all that there is.
+    if metric.statistic == Statistic::P50 || metric.comparison.basis == Basis::Exact {
+        return name.to_owned();
     }
+    format!("{name} {}", metric.statistic.name())
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a median of u64 figures")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a figure of u64 figures")]
 fn figure(metric: Metric, figure: f64) -> String {
-    let figure = figure.round() as u64;
+    let rounded = figure.round() as u64;
     match metric {
-        Metric::Cpu | Metric::Wall => figures::time(figure),
-        Metric::AllocatedBytes | Metric::PeakHeap => figures::bytes(figure),
-        Metric::Allocations | Metric::Instructions => figures::count(figure),
+        Metric::Cpu | Metric::Wall => figures::time(rounded),
+        Metric::AllocatedBytes | Metric::PeakHeap => figures::bytes(rounded),
+        // One in some of the executions.
+        Metric::Allocations if figure.fract() > 0.0 && figure < 10_000.0 => format!("{figure:.2}"),
+        Metric::Allocations | Metric::Instructions => figures::count(rounded),
     }
 }
 
@@ -171,7 +188,15 @@ fn advice(compared: &Compared, reports: &[CaseReport], command: &str) -> Vec<Str
     for job in with(Outcome::Regressed) {
         lines.push(format!("regressed: run it again with `{command} --exact {}`", quoted(job)));
     }
-    let undecided = with(Outcome::Undecided);
+    // More pairs don't tell what counting would.
+    let mut undecided = with(Outcome::Undecided);
+    undecided.retain(|job| {
+        rows(compared).any(|(case, metric)| {
+            reports[case.report].case.job.name == *job
+                && metric.verdict.outcome == Outcome::Undecided
+                && metric.revision.is_none()
+        })
+    });
     if !undecided.is_empty() {
         let jobs: Vec<String> = undecided.into_iter().map(quoted).collect();
         lines.push(format!(

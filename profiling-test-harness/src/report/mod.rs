@@ -3,6 +3,7 @@
 pub(crate) mod advice;
 pub(crate) mod budgets;
 pub(crate) mod comparison;
+pub(crate) mod evidence;
 pub(crate) mod failures;
 pub(crate) mod figures;
 pub(crate) mod growth;

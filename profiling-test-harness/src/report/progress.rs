@@ -6,6 +6,7 @@ use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{CaseReport, figures};
+use crate::comparison::Step;
 use crate::plan::CasePlan;
 
 /// How often the live line is redrawn at most, per second: drawing must not disturb the measurement.
@@ -49,10 +50,14 @@ impl Progress {
         }
     }
 
-    /// A case is being compared, up to so many pairs.
-    pub(crate) fn compare(&self, plan: &CasePlan, pairs: usize) {
+    /// A case is being compared.
+    pub(crate) fn compare(&self, plan: &CasePlan, step: Step) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: compared by {pairs} pairs", plan.case.path()));
+            let path = plan.case.path();
+            bar.set_message(match step {
+                Step::Pairs(pairs) => format!("{path}: compared by {pairs} pairs"),
+                Step::Count => format!("{path}: counted under Valgrind"),
+            });
         }
     }
 

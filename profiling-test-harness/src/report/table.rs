@@ -5,7 +5,7 @@ use profiling_core::budget::Outcome;
 use profiling_core::profile::{CaseProfile, Grade, Profile};
 use profiling_core::statistics::{Percentile, Summary};
 
-use super::{CaseReport, budgets, figures, label};
+use super::{CaseReport, budgets, evidence, figures, label};
 
 /// Stands where there is no figure.
 pub(super) const NOT_MEASURED: &str = "–";
@@ -21,6 +21,7 @@ pub(crate) fn render(reports: &[CaseReport], instructions: bool) -> String {
     let mut lines = vec![table(reports.iter().map(row), instructions)];
     let profiles: Vec<&CaseProfile> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
     lines.extend(legend(&profiles));
+    lines.extend(evidence::lines(reports));
     lines.extend(reports.iter().filter_map(noise));
     lines.extend(budgets::warnings(reports));
     lines.join("\n")
@@ -96,6 +97,7 @@ fn outcome(profile: &CaseProfile) -> String {
     let noisy = profile.noise.as_ref().is_some_and(|noise| noise.grade == Grade::Noisy);
     let mut parts = vec![if over.is_empty() { "ok".to_owned() } else { format!("over budget: {}", over.join(", ")) }];
     parts.extend((!near.is_empty()).then(|| format!("near budget: {}", near.join(", "))));
+    parts.extend(evidence::words(&profile.evidence));
     parts.extend(noisy.then(|| "noisy".to_owned()));
     parts.join(", ")
 }

@@ -7,6 +7,7 @@ use profiling_core::registry;
 use super::{Run, SessionError, plural};
 use crate::Host;
 use crate::baseline::{Baselines, Name};
+use crate::binary::HeldBinary;
 use crate::cli::{Arguments, BaselineCommand};
 use crate::shelf::Shelf;
 
@@ -57,6 +58,7 @@ pub(super) fn save(
     name: &Name,
     run: &Run,
     jobs: &[&'static JobDescriptor],
+    binary: &HeldBinary,
 ) -> Result<(), SessionError> {
     let Some(environment) = &run.environment else { return Ok(()) };
     // One that is over budget was measured.
@@ -65,7 +67,7 @@ pub(super) fn save(
         run.reports.iter().map(|report| report.case.job.name).filter(|job| !failed(job)).collect();
     measured.dedup();
     let store = shelf.store();
-    let saved = Baselines::of(store, host.package).save(name, store, &measured, jobs, environment)?;
+    let saved = Baselines::of(store, host.package).save(name, store, binary, &measured, jobs, environment)?;
     say!("baseline `{name}`: {}{}", plural(saved.jobs, "job"), if saved.added { ", with those it had" } else { "" });
     Ok(())
 }

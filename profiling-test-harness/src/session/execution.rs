@@ -5,6 +5,7 @@ use std::io;
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Grade, Params};
 
+use crate::binary::Replaced;
 use crate::budgets;
 use crate::capture::Capture;
 use crate::cli::Arguments;
@@ -23,10 +24,10 @@ pub(crate) struct JobOutcome<'a> {
 }
 
 impl JobOutcome<'_> {
-    /// Whether noise is all that is wrong.
-    pub(crate) fn only_noise(&self) -> bool {
+    /// Whether all that is wrong is nothing of the job's: noise, or another build of the binary.
+    pub(crate) fn only_others(&self) -> bool {
         let mut failures = self.runs.iter().filter_map(|(report, _)| report.result.as_ref().err());
-        failures.all(|failure| failure.phase == Phase::Noise)
+        failures.all(|failure| matches!(failure.phase, Phase::Noise | Phase::Replaced))
     }
 }
 
@@ -34,11 +35,13 @@ impl JobOutcome<'_> {
 pub(super) type RunCase<'a> =
     &'a mut dyn FnMut(&CasePlan, Option<&CasePlan>, &mut dyn FnMut(u64)) -> io::Result<CaseRun>;
 
-/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known.
+/// Runs every case of every chosen job; hands over each job's outcome as soon as it is known. A job during which the
+/// run is told to end has none, and none comes after it.
 pub(super) fn execute(
     chosen: &Chosen,
     arguments: &Arguments,
     run: RunCase<'_>,
+    is_ended: &dyn Fn() -> bool,
     mut keep: impl FnMut(&Selected, &mut [(CaseReport, Option<Measured>)], &Progress),
 ) -> Vec<CaseReport> {
     let all = chosen.selected.iter().flat_map(|selected| &selected.cases);
@@ -46,7 +49,7 @@ pub(super) fn execute(
     let progress = Progress::new(plans.len(), arguments.quiet);
     let mut reports = Vec::with_capacity(plans.len());
     let mut rest = plans.iter();
-    for selected in &chosen.selected {
+    'jobs: for selected in &chosen.selected {
         let mut runs = Vec::with_capacity(selected.cases.len());
         for plan in rest.by_ref().take(selected.cases.len()) {
             let next = plans.get(reports.len() + runs.len() + 1);
@@ -58,7 +61,13 @@ pub(super) fn execute(
             }
             if let (Ok(profile), Some(measured)) = (&mut report.result, &measured) {
                 let mut again = |plan: &CasePlan| run(plan, next, &mut |ended| progress.executed(plan, ended));
-                profile.budgets = budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again);
+                match budgets::judge(plan, profile, measured, arguments.budget_bound(), &mut again) {
+                    Ok(judgements) => profile.budgets = judgements,
+                    Err(error) => report.result = Err(unread(&error)),
+                }
+            }
+            if is_ended() {
+                break 'jobs;
             }
             progress.end(&report);
             runs.push((report, measured));
@@ -66,7 +75,7 @@ pub(super) fn execute(
         keep(selected, &mut runs, &progress);
         let failed = runs.iter().any(|(report, _)| report.failed());
         reports.extend(runs.into_iter().map(|(report, _)| report));
-        if failed && arguments.fail_fast {
+        if is_ended() || failed && arguments.fail_fast {
             break;
         }
     }
@@ -75,7 +84,8 @@ pub(super) fn execute(
 }
 
 fn not_run(error: &io::Error) -> CaseRun {
-    let failure = CaseFailure { phase: Phase::Startup, reason: format!("can't run its worker process: {error}") };
+    let phase = if Replaced::is(error) { Phase::Replaced } else { Phase::Startup };
+    let failure = CaseFailure { phase, reason: format!("can't run its worker process: {error}") };
     CaseRun { result: Err(failure), stdout: Capture::default(), stderr: Capture::default() }
 }
 
@@ -99,13 +109,17 @@ pub(super) fn plan(case: Case, arguments: &Arguments) -> CasePlan {
 
 fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
     let (result, measured) = match ran.result {
-        Ok(measured) => {
-            let profile = CaseProfile::of(params(case), &measured.samples, &measured.circumstances);
-            (Ok(profile.expect("a case that passed has samples")), Some(measured))
-        }
+        Ok(measured) => match CaseProfile::of_samples(params(case), &measured.samples, &measured.circumstances) {
+            Ok(profile) => (Ok(profile.expect("a case that passed has samples")), Some(measured)),
+            Err(error) => (Err(unread(&error)), None),
+        },
         Err(failure) => (Err(failure), None),
     };
     (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
+}
+
+fn unread(error: &io::Error) -> CaseFailure {
+    CaseFailure { phase: Phase::Exit, reason: format!("the harness can't read its samples: {error}") }
 }
 
 /// Fails a case that other programs disturbed.

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::ColorChoice;
@@ -12,21 +13,22 @@ use profiling_core::advise::{Options, SizesListed};
 use profiling_core::job::JobDescriptor;
 use profiling_core::profile::Environment;
 use profiling_core::registry::{self, RegistryError};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::statistics::{Model, rust_source};
-use profiling_core::store::{History, Store, StoreError, replace_file};
+use profiling_core::store::{BuildKind, History, StoreError, replace_file};
 use thiserror::Error;
 
 pub(crate) use self::execution::{JobOutcome, params};
 use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
+use crate::binary::HeldBinary;
 use crate::cli::{self, Arguments, Tables};
 use crate::comparison::file::{ComparisonFile, Entry, JobName};
-use crate::comparison::{Compared, Comparer};
+use crate::comparison::{COMPARED, Compared, Comparer, Step};
 use crate::config::{Configuration, ConfigurationError};
-use crate::environment;
 use crate::in_process;
 use crate::instructions::{Valgrind, ValgrindError};
+use crate::interruption::Interrupted;
 use crate::outcome::Measured;
 use crate::plan::CasePlan;
 use crate::platforms::{self, PlatformsError};
@@ -34,9 +36,10 @@ use crate::rehearsal::{Program, RehearsalError, Rehearsals, Size};
 use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen};
-use crate::shelf::{Shelf, history_path};
+use crate::shelf::{self, Shelf, history_path};
 use crate::supervisor::{Extras, Supervisor};
 use crate::targets::{self, Missed};
+use crate::temporary::RunDirectory;
 use crate::{FAILED, Host, advisor, report};
 
 mod baselines;
@@ -71,6 +74,8 @@ pub(crate) enum SessionError {
     Baseline(#[from] BaselineError),
     #[error("can't write `{}`: {reason}", .path.display())]
     Write { path: PathBuf, reason: io::Error },
+    #[error("{by}: {}", what_is_kept(*.kept, .directory))]
+    Interrupted { by: Interrupted, kept: usize, directory: PathBuf },
     #[error("can't prepare for worker processes: {0}")]
     Worker(#[from] io::Error),
 }
@@ -80,6 +85,13 @@ fn recorded(known: &[String]) -> String {
         return "`cargo test --release --features profiling` records every job that it measures".to_owned();
     }
     format!("There are: {}", known.join(", "))
+}
+
+fn what_is_kept(jobs: usize, directory: &Path) -> String {
+    if jobs == 0 {
+        return "no job was measured by then; what was stored before stays as it is".to_owned();
+    }
+    format!("the profiles of {} are kept in {}", plural(jobs, "job"), directory.display())
 }
 
 /// Runs what the command line asks for.
@@ -95,6 +107,10 @@ pub(crate) fn run(host: &Host) -> ExitCode {
     match carry_out(host, arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
+        Err(error @ SessionError::Interrupted { by, .. }) => {
+            complain!("{error}");
+            ExitCode::from(by.exit_code())
+        }
         Err(error) => {
             complain!("error: {error}");
             ExitCode::from(FAILED)
@@ -133,29 +149,44 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
     let catalogue = platforms::load(arguments.platforms(manifest_dir).as_deref())?;
     targets::check(&jobs, &catalogue)?;
     let valgrind = if arguments.instructions() { Some(Valgrind::find()?) } else { None };
-    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue)?;
+    let own = Own { binary: Rc::new(HeldBinary::of_this_process()?), directory: Rc::new(RunDirectory::make()?) };
+    let rehearsals = Rehearsals::prepare(&arguments.rehearse, &catalogue, &own.directory)?;
     announce(&chosen, arguments);
     let begin = Instant::now();
     if arguments.in_process || chosen.selected.is_empty() {
-        let reports = execute(&chosen, arguments, &mut in_process::run, |_, _, _| ());
+        let reports = execute(&chosen, arguments, &mut in_process::run, &|| false, |_, _, _| ());
         return Ok(conclude(&chosen, &Run::of(reports), &[], arguments, begin.elapsed()));
     }
     let mut shelf = Shelf::open(host, arguments, &jobs, catalogue)?;
     let extras = Extras { valgrind, rehearsals };
-    let run = measure(host, arguments, extras, &jobs, &chosen, &mut shelf)?;
+    let run = match measure(host, arguments, extras, &own, &jobs, &chosen, &mut shelf) {
+        Err(interrupted @ SessionError::Interrupted { .. }) => {
+            shelf.finish()?;
+            return Err(interrupted);
+        }
+        run => run?,
+    };
     if arguments.selection.is_everything() {
         shelf.drop_unregistered();
     }
     let passed = conclude(&chosen, &run, shelf.models(), arguments, begin.elapsed());
     shelf.finish()?;
     if let Some(path) = &arguments.emit_models {
-        emit_models(host, &shelf, path)?;
+        if shelf.store().build() == BuildKind::Optimised || arguments.unoptimised {
+            emit_models(host, &shelf, path)?;
+        } else {
+            complain!(
+                "note: --emit-models has left {} as it is: this build is not optimised. Add --release, or --unoptimised \
+                 to write its models all the same",
+                path.display()
+            );
+        }
     }
     if let Some(tables) = arguments.advise {
-        say!("{}\n", advice(&shelf, &chosen, tables, arguments.advising())?);
+        say!("{}\n", advice(&shelf, &chosen, tables, arguments)?);
     }
     if let Some(name) = &arguments.save_baseline {
-        baselines::save(host, &shelf, name, &run, &jobs)?;
+        baselines::save(host, &shelf, name, &run, &jobs, &own.binary)?;
     }
     if passed && !arguments.quiet {
         announce_profiles(host, &shelf);
@@ -164,21 +195,29 @@ fn carry_out(host: &Host, mut arguments: Arguments) -> Result<bool, SessionError
 }
 
 /// What follows from the profiles of the chosen jobs; for a run of all jobs, for the blueprint, too.
-fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, advising: Options) -> Result<String, StoreError> {
+fn advice(shelf: &Shelf, chosen: &Chosen, tables: Tables, arguments: &Arguments) -> Result<String, StoreError> {
+    let (advising, unoptimised) = (arguments.advising(), arguments.unoptimised);
     let sizes = tables == Tables::Sizes;
     let options = Options { sizes: if sizes { SizesListed::All } else { SizesListed::Few }, ..advising };
-    let wanted = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
-    let (jobs, catalogue) = (shelf.jobs(), shelf.catalogue());
-    let advised = advisor::on_jobs(shelf.store(), jobs, wanted, catalogue, &options)?;
-    let whole = advised.len() == jobs.known.len();
-    let blueprint = if whole { advisor::on_blueprint(shelf.store(), jobs, &advised)? } else { None };
+    let is_chosen = |job: &str| chosen.selected.iter().any(|selected| selected.job.name == job);
+    let (known, catalogue) = (shelf.roster().known(), shelf.catalogue());
+    let jobs = shelf.jobs(&known);
+    let store = if unoptimised { shelf.store().clone() } else { shelf.optimised() };
+    if shelf.store().build() != store.build() {
+        say!("What follows is of optimised profiles of earlier runs; --unoptimised takes those of this one.");
+    }
+    let wanted = |job: &str| is_chosen(job) || shelf.roster().is_of_others(job);
+    let mut advised = advisor::on_jobs(&store, jobs, wanted, catalogue, &options)?;
+    let whole = advised.len() == known.len();
+    let blueprint = if whole { advisor::on_blueprint(&store, jobs, &advised)? } else { None };
+    advised.retain(|job| is_chosen(&job.job));
     platforms::warn_of_old_prices(catalogue);
     Ok(report::advice::render(&advised, blueprint.as_ref(), sizes))
 }
 
 /// Prints what the runs so far have measured of a job or a case.
 fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), SessionError> {
-    let store = Store::locate(Path::new(host.manifest_dir), host.package, arguments.out.as_deref())?;
+    let store = shelf::locate(host, arguments)?;
     let path = history_path(host, arguments, &store);
     let History { entries, unreadable } = History::read(&path)?;
     if !unreadable.is_empty() {
@@ -191,6 +230,13 @@ fn show_history(host: &Host, arguments: &Arguments, asked: &str) -> Result<(), S
     };
     say!("{text}");
     Ok(())
+}
+
+/// What a run has to itself.
+#[derive(Debug)]
+struct Own {
+    binary: Rc<HeldBinary>,
+    directory: Rc<RunDirectory>,
 }
 
 /// What came of a run.
@@ -226,39 +272,54 @@ fn measure(
     host: &Host,
     arguments: &Arguments,
     extras: Extras,
+    own: &Own,
     jobs: &[&'static JobDescriptor],
     chosen: &Chosen,
     shelf: &mut Shelf,
 ) -> Result<Run, SessionError> {
+    shelf.spill_to(own.directory.path());
     let kept = Baselines::of(shelf.store(), host.package);
     let baseline = arguments.baseline.as_ref().map(|name| kept.load(name)).transpose()?;
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
-    let supervisor = RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to())?);
-    let environment = environment::describe(host);
+    let supervisor =
+        RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), &own.binary, &own.directory)?);
+    let environment = shelf.origin().environment.clone();
     warn_of_debug_build(&environment);
+    if let Some(name) = &arguments.save_baseline {
+        kept.refuse_to_replace(name, &environment)?;
+    }
     let mut run = |plan: &CasePlan, next: Option<&CasePlan>, progress: &mut dyn FnMut(u64)| {
         supervisor.borrow_mut().run(plan, next, progress)
     };
-    let (mut samples, mut missed) = (Vec::new(), Vec::new());
-    let mut reports = execute(chosen, arguments, &mut run, |selected, runs, progress| {
+    let interruption = || supervisor.borrow().check_interruption();
+    let (mut samples, mut missed, mut kept) = (Vec::new(), Vec::new(), 0);
+    let mut reports = execute(chosen, arguments, &mut run, &|| interruption().is_err(), |selected, runs, progress| {
         if let Some((sizes, all_chosen)) = &sizes {
-            let mut rehearse = |report: &CaseReport, size: &Size, samples: &[Sample]| {
+            let mut rehearse = |report: &CaseReport, size: &Size, samples: &CaseSamples| {
                 let plan = plan(report.case, arguments);
                 progress.rehearse(&plan, &size.name);
                 supervisor.borrow_mut().rehearse(&plan, size, samples)
             };
-            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs }, &environment);
+            let advise = |runs: &[_]| shelf.advice(&JobOutcome { selected, runs });
             let mut program = Program { catalogue: shelf.catalogue(), rehearse: &mut rehearse, advise: &advise };
             program.run(runs, sizes, *all_chosen);
         }
         if baseline.is_some() {
+            // What can't be read any more was said where the profile was made of it.
             let measured = |(_, measured): &(CaseReport, Option<Measured>)| {
-                measured.as_ref().map(|measured| measured.samples.clone()).unwrap_or_default()
+                let samples = measured.as_ref().map(|measured| measured.samples.thinned(COMPARED));
+                samples.and_then(Result::ok).unwrap_or_default()
             };
             samples.extend(runs.iter().map(measured));
         }
-        missed.extend(shelf.keep(&JobOutcome { selected, runs }, &environment));
+        if interruption().is_ok() {
+            kept += usize::from(runs.iter().all(|(_, measured)| measured.is_some()));
+            missed.extend(shelf.keep(&JobOutcome { selected, runs }));
+        }
     });
+    let directory = shelf.store().directory();
+    let go_on = || interruption().map_err(|by| SessionError::Interrupted { by, kept, directory: directory.clone() });
+    go_on()?;
     let compared = match baseline {
         None => None,
         Some(baseline) => {
@@ -270,9 +331,11 @@ fn measure(
             };
             let plans: Vec<CasePlan> = reports.iter().map(|report| plan(report.case, arguments)).collect();
             let progress = Progress::new(plans.len(), arguments.quiet);
-            let mut look = |plan: &CasePlan, pairs: usize| progress.compare(plan, pairs);
-            let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look)?;
+            let mut look = |plan: &CasePlan, step: Step| progress.compare(plan, step);
+            let compared = against.compare(&mut supervisor.borrow_mut(), &mut reports, &plans, &samples, &mut look);
             progress.finish();
+            go_on()?;
+            let compared = compared?;
             write_comparison(host, shelf, &compared, &baseline, &reports)?;
             Some((compared, baseline))
         }
@@ -337,7 +400,7 @@ fn warn_of_debug_build(environment: &Environment) {
     if !environment.is_optimised() {
         complain!(
             "warning: this build is not optimised (opt-level {}, debug assertions {}): its figures are no basis for \
-             sizing. Add --release",
+             sizing, and are kept apart from those of optimised builds. Add --release",
             environment.opt_level,
             if environment.debug_assertions { "on" } else { "off" },
         );
@@ -345,7 +408,11 @@ fn warn_of_debug_build(environment: &Environment) {
 }
 
 fn announce_profiles(host: &Host, shelf: &Shelf) {
-    say!("profiles: {}", shelf.directory().display());
+    say!("profiles: {}", shelf.store().directory().display());
+    if shelf.store().build() == BuildKind::Unoptimised {
+        say!("they are not optimised: nothing embeds them, and `cargo profiling` takes them with --unoptimised alone");
+        return;
+    }
     let document = Path::new(host.manifest_dir).join("blueprint.json");
     if fs::exists(&document).unwrap_or(false) {
         say!("`cargo build` embeds them into {}", document.display());

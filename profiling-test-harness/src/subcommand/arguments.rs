@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
 
+use profiling_core::store::BuildKind;
+
 use crate::cli::{percent, twin};
 
 /// What is to be done, and with what.
@@ -25,6 +27,15 @@ pub(super) struct Place {
     pub(super) store: Option<PathBuf>,
     /// In place of the target directory, relative to the package.
     pub(super) out: Option<PathBuf>,
+    /// The profiles of builds without optimisation, rather than the others.
+    pub(super) unoptimised: bool,
+}
+
+impl Place {
+    /// Of what builds the profiles are to be.
+    pub(super) fn build(&self) -> BuildKind {
+        if self.unoptimised { BuildKind::Unoptimised } else { BuildKind::Optimised }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +95,7 @@ pub(super) fn parse(
             manifest_path: path(of, "manifest-path"),
             store: path(of, "store"),
             out: variable("out"),
+            unoptimised: of.get_flag("unoptimised"),
         },
         platforms: path(of, "platforms").or_else(|| variable("platforms")),
         command: match name {
@@ -149,7 +161,7 @@ fn command() -> Clap {
                     "Fails with exit code 101, and a line for each reason, where a job\n  \
                      - has no profile, or not one of every case\n  \
                      - has a profile of other sources than those of the last release build (stale)\n  \
-                     - has a profile of a build without optimisation\n  \
+                     - has a profile of a build without optimisation, or of several builds or machines\n  \
                      - was over one of its budgets, or failed a rehearsal, when it was measured\n  \
                      - is not known to be compatible with one of its targets",
                 ),
@@ -158,7 +170,7 @@ fn command() -> Clap {
 }
 
 /// What every command takes.
-fn common() -> [Arg; 4] {
+fn common() -> [Arg; 5] {
     let path = |name: &'static str, value: &'static str, help: &str| {
         let help = help.to_owned();
         Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf)).global(true).help(help)
@@ -175,6 +187,11 @@ fn common() -> [Arg; 4] {
             .alias("out-dir"),
         path("platforms", "FILE", "Prices and limits of your own, over the built-in ones [env: PROFILING_PLATFORMS]")
             .alias("catalogue"),
+        Arg::new("unoptimised")
+            .long("unoptimised")
+            .action(ArgAction::SetTrue)
+            .global(true)
+            .help("The profiles of builds without optimisation, which are left out otherwise"),
     ]
 }
 
@@ -298,6 +315,7 @@ mod tests {
     #[test]
     fn common_options_stand_anywhere() {
         let expected = parsed("x -p a --out-dir /s --catalogue c check").expect("valid");
+        assert!(!expected.place.unoptimised && parsed("x check --unoptimised").expect("valid").place.unoptimised);
         assert_eq!(parsed("x check --package a --store /s --platforms c").expect("valid"), expected);
         assert_eq!(expected.place.package.as_deref(), Some("a"));
         assert_eq!(expected.platforms, Some(PathBuf::from("c")));

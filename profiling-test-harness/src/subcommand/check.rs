@@ -3,12 +3,13 @@
 use profiling_core::advise::{Advice, Catalogue, Options, Verdict, advise};
 use profiling_core::budget::Outcome;
 use profiling_core::profile::{CaseProfile, Profile, RehearsalOutcome};
+use profiling_core::store::StoreError;
 
 use super::package::Package;
 use super::{Error, show};
-use crate::report::{budgets, case_path, harmless};
+use crate::report::{budgets, case_path, evidence, harmless};
 
-/// Prints a line for each job and each reason; `true` where there is no reason.
+/// Prints a line for each job and each reason, with what it seems to keep, which is no reason; `true` where there is no reason.
 pub(super) fn check(package: &Package, catalogue: &Catalogue, options: &Options) -> Result<bool, Error> {
     let known = package.known();
     let mut failed = 0;
@@ -18,6 +19,7 @@ pub(super) fn check(package: &Package, catalogue: &Catalogue, options: &Options)
             None => vec!["it has no profile: run `cargo test --release --features profiling`".to_owned()],
         };
         report(job, &reasons);
+        package.profile(job).into_iter().flat_map(evidence::of_profile).for_each(|line| say!("  {line}"));
         failed += usize::from(!reasons.is_empty());
     }
     let unknown = package.not_registered();
@@ -55,7 +57,8 @@ fn reasons(
         reasons.extend(of_case(case).into_iter().map(named));
     }
     if !profile.targets.is_empty() {
-        let advice = advise(profile, &package.samples(profile)?, catalogue, options);
+        let advice = advise(profile, &package.samples(profile)?.cases(), catalogue, options)
+            .map_err(StoreError::samples(&package.store, &profile.job))?;
         reasons.extend(profile.targets.iter().filter_map(|target| missed(target, &advice)));
     }
     Ok(reasons)

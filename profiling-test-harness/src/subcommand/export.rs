@@ -7,7 +7,7 @@ use profiling_core::advise::{
     BenchmarkProfile, Catalogue, JobCost, Options, PriceTerms, QosBaseline, price_suggestions, prometheus_rules,
 };
 use profiling_core::profile::Profile;
-use profiling_core::store::replace_file;
+use profiling_core::store::{StoreError, replace_file};
 use serde_json::json;
 
 use super::arguments::{Export, What};
@@ -69,7 +69,8 @@ fn benchmarks(package: &Package, jobs: &[String]) -> Result<String, Error> {
     let ids = package.ids();
     let of = |profile: &&Profile| -> Result<Option<BenchmarkProfile>, Error> {
         let id = ids.get(&*profile.job).map_or_else(|| profile.job.clone(), u32::to_string);
-        Ok(BenchmarkProfile::of(id, profile, &package.samples(profile)?))
+        let benchmark = BenchmarkProfile::of(id, profile, &package.samples(profile)?.cases());
+        Ok(benchmark.map_err(StoreError::samples(&package.store, &profile.job))?)
     };
     let benchmarks = profiles.iter().map(of).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
     Ok(match (&benchmarks[..], jobs) {

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::config::{Configuration, ConfigurationError};
 use crate::platforms::{self, PlatformsError};
-use crate::report::advice;
+use crate::report::{advice, harmless};
 use crate::{FAILED, advisor};
 use arguments::{Advise, Call, Command};
 use package::Package;
@@ -88,10 +88,21 @@ fn carry_out(call: &Call) -> Result<bool, Error> {
     match &call.command {
         Command::Show { jobs, json } => {
             let profiles = package.profiles(jobs)?;
-            say!("{}", if *json { pretty(&profiles) } else { show::render(&profiles, &package.unprofiled(jobs)) });
+            if *json {
+                say!("{}", pretty(&profiles));
+            } else {
+                say!("{}", show::render(&profiles, &package.unprofiled(jobs)));
+                say_what_is_left_out(&package);
+            }
         }
-        Command::Advise(asked) => say!("{}", advise(&package, call, asked)?),
+        Command::Advise(asked) => {
+            say!("{}", advise(&package, call, asked)?);
+            if !asked.json {
+                say_what_is_left_out(&package);
+            }
+        }
         Command::Check => {
+            say_what_is_left_out(&package);
             return check::check(&package, &catalogue(&package, call)?, &configured(&package)?.advising());
         }
         Command::Export(asked) => {
@@ -99,6 +110,12 @@ fn carry_out(call: &Call) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+fn say_what_is_left_out(package: &Package) {
+    if let Some(line) = package.left_out() {
+        say!("{}", line.chars().map(harmless).collect::<String>());
+    }
 }
 
 fn advise(package: &Package, call: &Call, asked: &Advise) -> Result<String, Error> {

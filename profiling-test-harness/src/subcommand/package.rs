@@ -5,8 +5,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use profiling_core::profile::{Profile, SampleRecord};
-use profiling_core::store::{RegisteredJob, Store};
+use profiling_core::profile::Profile;
+use profiling_core::store::{BuildKind, RegisteredJob, Store, StoredSamples};
 use profiling_core::tangle::blueprint::{DocumentJob, KnownJob, job_ids};
 use serde::Deserialize;
 
@@ -47,11 +47,13 @@ impl Package {
     pub(super) fn find(place: &Place) -> Result<Self, Error> {
         let metadata = match (Metadata::ask(place.manifest_path.as_deref()), &place.package, &place.store) {
             (Ok(metadata), ..) => metadata,
-            (Err(_), Some(name), Some(store)) => return Self::read(name.clone(), None, Store::new(store, name)),
+            (Err(_), Some(name), Some(store)) => {
+                return Self::read(name.clone(), None, Store::new(store, name).of_build(place.build()));
+            }
             (Err(reason), ..) => return Err(Error::Cargo(reason)),
         };
         let member = metadata.choose(place)?;
-        let store = metadata.store(&member, place);
+        let store = metadata.store(&member, place).of_build(place.build());
         Self::read(member.name.clone(), Some(member.directory()), store)
     }
 
@@ -64,12 +66,28 @@ impl Package {
         let mut registered = run.unwrap_or_default();
         for Profile { job, id, .. } in &profiles {
             if !registered.iter().any(|known| known.name == *job) {
-                registered.push(RegisteredJob { name: job.clone(), id: *id });
+                registered.push(RegisteredJob { name: job.clone(), id: *id, harnesses: Vec::new() });
             }
         }
         registered.sort_by(|a, b| a.name.cmp(&b.name));
         let document = directory.as_ref().map(|directory| read_document(&directory.join("blueprint.json")));
         Ok(Self { name, directory, store, registered, document: document.unwrap_or_default(), profiles })
+    }
+
+    /// A line on the profiles that are not among these, as nothing asked for them.
+    pub(super) fn left_out(&self) -> Option<String> {
+        if self.store.build() == BuildKind::Unoptimised {
+            return None;
+        }
+        let others = self.store.of_build(BuildKind::Unoptimised);
+        // One that can't be read is for those who ask for it.
+        let jobs: Vec<String> = others.load_all().ok()?.into_iter().map(|profile| profile.job).collect();
+        let count = match jobs.len() {
+            0 => return None,
+            1 => "the profile of a build".to_owned(),
+            count => format!("{count} profiles of builds"),
+        };
+        Some(format!("left out: {count} without optimisation ({}); --unoptimised takes them", jobs.join(", ")))
     }
 
     /// All jobs, profiled or not.
@@ -120,8 +138,8 @@ impl Package {
     }
 
     /// The samples of a profile.
-    pub(super) fn samples(&self, profile: &Profile) -> Result<Vec<SampleRecord>, Error> {
-        Ok(self.store.load(&profile.job)?.map(|(_, samples)| samples).unwrap_or_default())
+    pub(super) fn samples(&self, profile: &Profile) -> Result<StoredSamples, Error> {
+        Ok(self.store.samples(&profile.job, None)?)
     }
 }
 
@@ -164,7 +182,7 @@ impl Metadata {
         }
         let profiled = |member: &&Member| {
             let store = self.store(member, place);
-            store.exists() || store.roster_path().exists()
+            store.exists() || store.of_build(BuildKind::Unoptimised).exists() || store.roster_path().exists()
         };
         match &self.packages.iter().filter(profiled).collect::<Vec<_>>()[..] {
             [] => match &self.packages[..] {

@@ -1,8 +1,9 @@
 //! `show`: the stored profiles for a reader.
 
-use profiling_core::profile::Profile;
+use profiling_core::evidence::Subject;
+use profiling_core::profile::{CaseProfile, Profile};
 
-use crate::report::{stages, table};
+use crate::report::{case_path, stages, table};
 
 /// The table of all cases, then a paragraph for each job, then the stages.
 pub(super) fn render(profiles: &[&Profile], unprofiled: &[&str]) -> String {
@@ -30,6 +31,7 @@ fn describe(profile: &Profile) -> String {
         profile.job, environment.profiled_at, environment.opt_level
     )];
     lines.extend(faults(profile));
+    lines.extend(origins(profile));
     let declared = profile.summary.as_ref();
     let evidence = [
         ("stateful", declared.is_some_and(|summary| summary.stateful), &profile.stateful_evidence),
@@ -43,10 +45,32 @@ fn describe(profile: &Profile) -> String {
         debug_assert!(is_so);
         lines.push(format!("{what}: {}", if why.is_empty() { "as declared".to_owned() } else { why.join("; ") }));
     }
+    for (subject, what) in [(Subject::State, "stateful"), (Subject::Connections, "persistent connections")] {
+        lines.extend(profile.doubts(subject).into_iter().map(|doubt| format!("perhaps {what}: {doubt}")));
+    }
     if !profile.targets.is_empty() {
         lines.push(format!("targets: {}", profile.targets.join(", ")));
     }
     lines.join("\n  ")
+}
+
+/// Where each case was measured, if not all of them can be put side by side.
+fn origins(profile: &Profile) -> Vec<String> {
+    if profile.mixture().is_none() {
+        return Vec::new();
+    }
+    let line = |case: &CaseProfile| {
+        let environment = profile.origin_of(case).environment;
+        format!(
+            "{}: measured {} with opt-level {}, {}, on {}",
+            case_path(&profile.job, &case.params),
+            environment.profiled_at,
+            environment.opt_level,
+            environment.rustc,
+            environment.describe_machine(),
+        )
+    };
+    profile.cases.iter().map(line).collect()
 }
 
 /// What is wrong with a profile as such, a sentence each.
@@ -57,7 +81,10 @@ pub(super) fn faults(profile: &Profile) -> Vec<String> {
         let changes: Vec<String> = changes.filter_map(|word| Some(word.as_str()?.replace('_', " "))).collect();
         faults.push(format!("stale: changed since the measurement: {}", changes.join(", ")));
     }
-    if !profile.environment.is_optimised() {
+    if let Some(mixture) = profile.mixture() {
+        faults.push(format!("{mixture}: measure all of them again"));
+    }
+    if !profile.is_optimised() {
         faults.push("measured in a build without optimisation: measure with `--release`".to_owned());
     }
     if !profile.missing_cases.is_empty() {

@@ -1,6 +1,7 @@
 //! Follows the messages of one worker, keeps its deadlines, and reads from its exit what it could no longer say.
 
 use std::io;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,11 @@ use profiling_core::job::Isolation;
 use profiling_core::measure::leftovers::Leftovers;
 use profiling_core::measure::nanoseconds;
 use profiling_core::profile::{Circumstances, ColdStart};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::sampling::{Auto, Sampling};
 
+use crate::attribution::Remnant;
+use crate::binary::{Identity, Program};
 use crate::capture::Capture;
 use crate::channel::Upper;
 use crate::events::{Event, Events, Stream};
@@ -21,7 +24,7 @@ use crate::plan::{CasePlan, Round};
 use crate::sampler::Sampler;
 use crate::signals;
 use crate::watch::{Tree, Watch};
-use crate::wire::{Message, PROTOCOL, Receiver, UNUSABLE};
+use crate::wire::{CANNOT_RUN, Garbled, Message, PROTOCOL, Receiver, UNUSABLE};
 
 /// How long a worker may take to get ready, where the job's own timeout is shorter.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -30,17 +33,20 @@ const EXIT: Duration = Duration::from_secs(5);
 /// How long a worker may take to look at what its executions have left behind, where the job's own
 /// timeout is shorter.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long after the deadline the rest of a message is still taken that was under way.
+const REST: Duration = Duration::from_secs(1);
 /// How long to wait for the pipe of an exiting worker to close before looking at the worker itself.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the failure of an execution that took too long begins with.
 pub(super) const TIMED_OUT: &str = "timed out";
 
-/// When a worker was started, by its supervisor's clock and by one that the worker can read.
-#[derive(Debug, Clone, Copy)]
+/// When a worker was started, by its supervisor's clock and by one that the worker can read, and what it is to run.
+#[derive(Debug, Clone)]
 pub(super) struct Started {
     pub at: Instant,
     pub shared_ns: Option<u64>,
+    pub program: Program,
 }
 
 /// How a worker's messages came to an end.
@@ -53,7 +59,7 @@ pub(super) enum Ending {
     /// Nothing came until the deadline.
     Late,
     /// Something came that is no message.
-    Garbled,
+    Garbled(Garbled),
     /// A message showed that the case has failed, though the worker goes on.
     Refused,
 }
@@ -68,15 +74,19 @@ pub(super) struct Conversation {
     receiver: Receiver,
     started: Started,
     startup: Option<Duration>,
+    /// The worker is ready, and makes the job's fixture.
+    preparing: bool,
     first_execution_ns: Option<u64>,
     /// Executions that have ended.
     ended: u64,
-    pub samples: Vec<Sample>,
+    pub samples: CaseSamples,
     /// Why there are no more, where the worker was told to stop.
     sampling: Option<Sampling>,
     /// The worker is looking at what was left behind.
     waiting: bool,
     pub left: Leftovers,
+    /// What a witness has found.
+    pub(super) witnessed: Option<Vec<Remnant>>,
     breakdown: Breakdown,
     pub failure: Option<CaseFailure>,
     done: bool,
@@ -85,7 +95,15 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(plan: CasePlan, round: Round, events: Events, started: Started, watch: Watch) -> Self {
+    /// `directory`: for samples that are too many for memory.
+    pub(super) fn new(
+        plan: CasePlan,
+        round: Round,
+        events: Events,
+        started: Started,
+        watch: Watch,
+        directory: &Path,
+    ) -> Self {
         Self {
             plan,
             round,
@@ -94,12 +112,14 @@ impl Conversation {
             receiver: Receiver::default(),
             started,
             startup: None,
+            preparing: false,
             first_execution_ns: None,
             ended: 0,
-            samples: Vec::new(),
+            samples: CaseSamples::spilling_to(directory),
             sampling: None,
             waiting: false,
             left: Leftovers::default(),
+            witnessed: None,
             breakdown: Breakdown::default(),
             failure: None,
             done: false,
@@ -115,6 +135,7 @@ impl Conversation {
     fn phase(&self) -> Phase {
         match self.startup {
             None => Phase::Startup,
+            Some(_) if self.preparing => Phase::Fixture,
             Some(_) if self.ended < self.planned() => Phase::Execution {
                 number: self.round.first + self.ended,
                 sample: self.ended.checked_sub(self.round.warmup.into()).map(|sample| self.round.first_sample + sample),
@@ -141,6 +162,18 @@ impl Conversation {
         }
     }
 
+    /// Follows the messages until there are no more; `None` where they go on at the deadline.
+    pub(super) fn follow_for(&mut self, deadline: Instant) -> io::Result<Option<Ending>> {
+        while Instant::now() < deadline {
+            match self.follow_until(self.ended + 1, &mut |_| ())? {
+                Some(Ending::Late) => break,
+                Some(ending) => return Ok(Some(ending)),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Lets the worker take turns until there are enough samples, and follows it to its end.
     pub(super) fn follow_by_turns(
         &mut self,
@@ -153,13 +186,13 @@ impl Conversation {
             return Ok(ending);
         }
         let mut sampler = Sampler::new(auto);
-        while let Some(wanted) = sampler.wants(&self.samples) {
+        while let Some(wanted) = sampler.wants(&self.samples)? {
             let turn = u8::try_from(wanted).unwrap_or(u8::MAX);
             channel.allow(turn);
             let until = warmup + self.samples.len() as u64 + u64::from(turn);
             if let Some(ending) = self.follow_until(until, progress)? {
                 // After as many as it may take, the worker ends of itself.
-                sampler.wants(&self.samples);
+                sampler.wants(&self.samples)?;
                 self.sampling = sampler.ended();
                 return Ok(ending);
             }
@@ -178,7 +211,7 @@ impl Conversation {
         progress: &mut dyn FnMut(u64),
     ) -> io::Result<Option<Ending>> {
         let mut deadline = after(Instant::now(), self.patience());
-        while self.ended < executions {
+        while !self.has_ended(executions) {
             if self.done {
                 return Ok(Some(Ending::Said));
             }
@@ -188,20 +221,27 @@ impl Conversation {
                 return Ok(Some(Ending::Refused));
             }
             match self.events.next(deadline.min(self.watch.next()))? {
-                Event::Bytes(Stream::Results, bytes) => {
-                    let Ok(messages) = self.receiver.feed(&bytes) else { return Ok(Some(Ending::Garbled)) };
-                    for message in messages {
-                        self.hear(message);
+                Event::Bytes(Stream::Results, bytes) => match self.receiver.feed(&bytes) {
+                    Err(garbled) => return Ok(Some(Ending::Garbled(garbled))),
+                    // A part of a message moves no deadline.
+                    Ok(messages) if messages.is_empty() => {
+                        if Instant::now() < after(deadline, REST) {
+                            continue;
+                        }
                     }
-                    progress(self.ended);
-                    match (&self.failure, self.done) {
-                        (Some(_), false) => return Ok(Some(Ending::Refused)),
-                        (None, _) if self.ended >= executions => return Ok(None),
-                        (_, true) => return Ok(Some(Ending::Said)),
-                        (None, false) => {}
+                    Ok(messages) => {
+                        for message in messages {
+                            self.hear(message);
+                        }
+                        progress(self.ended);
+                        match (&self.failure, self.done) {
+                            (Some(_), false) => return Ok(Some(Ending::Refused)),
+                            (None, _) if self.has_ended(executions) => return Ok(None),
+                            (_, true) => return Ok(Some(Ending::Said)),
+                            (None, false) => deadline = after(Instant::now(), self.patience()),
+                        }
                     }
-                    deadline = after(Instant::now(), self.patience());
-                }
+                },
                 Event::Closed(Stream::Results) => return Ok(Some(Ending::Silent)),
                 event => self.keep(event),
             }
@@ -213,9 +253,18 @@ impl Conversation {
         Ok(None)
     }
 
+    /// Whether so many executions have ended; none has before the worker is ready for the first.
+    fn has_ended(&self, executions: u64) -> bool {
+        self.ended >= executions && self.startup.is_some() && !self.preparing
+    }
+
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Ready { protocol: PROTOCOL, at_ns } => self.startup = Some(self.started.until(at_ns)),
+            Message::Ready { protocol: PROTOCOL, at_ns, fixture, binary } => {
+                self.begin(at_ns, binary);
+                self.preparing = fixture;
+            }
+            Message::Prepared => self.preparing = false,
             Message::Ready { protocol, .. } => {
                 self.fail(format!("its worker speaks version {protocol} of the protocol, this harness {PROTOCOL}"));
             }
@@ -228,8 +277,14 @@ impl Conversation {
                 sample.peak_threads = sample.peak_threads.max(seen.threads);
                 sample.peak_file_descriptors = sample.peak_file_descriptors.max(seen.file_descriptors);
                 self.end_execution(sample.wall_ns);
-                self.samples.push(sample);
+                if let Err(error) = self.samples.push(sample) {
+                    self.fail(format!(
+                        "the harness can't keep its samples: {error}. Free some space, or name another directory for \
+                         temporary files with TMPDIR"
+                    ));
+                }
             }
+            Message::Witnessed(remnants) => self.witnessed = Some(remnants),
             Message::Waiting => self.waiting = true,
             Message::Breakdown(breakdown) => self.breakdown = *breakdown,
             Message::Failed { reason } => {
@@ -244,6 +299,14 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// The worker is ready, if it is the right one.
+    fn begin(&mut self, at_ns: Option<u64>, binary: Option<Identity>) {
+        if let Some(reason) = self.started.program.refuses(binary) {
+            self.failure.get_or_insert(CaseFailure { phase: Phase::Replaced, reason });
+        }
+        self.startup = Some(self.started.until(at_ns));
     }
 
     fn end_execution(&mut self, wall_ns: u64) {
@@ -280,14 +343,16 @@ impl Conversation {
     /// How the worker exited of itself; `None` where it has to be killed. Meanwhile keeps taking what
     /// it prints, so that it can't block on a full pipe.
     pub(super) fn await_exit(&mut self, child: &mut Child, ending: Ending) -> io::Result<Option<ExitStatus>> {
-        if matches!(ending, Ending::Late | Ending::Refused | Ending::Garbled) {
+        if matches!(ending, Ending::Late | Ending::Refused | Ending::Garbled(_)) {
             return child.try_wait();
         }
         if ending == Ending::Silent {
             // The pipe closes as the process ends; only a job that closes foreign descriptors lives on.
-            return wait_at_most(child, EXIT);
+            return self.wait_at_most(child, EXIT);
         }
-        let deadline = Instant::now() + EXIT;
+        // What a fixture made may take its time to go.
+        let patience = if self.plan.case.job.around.fixture { EXIT.max(self.plan.timeout) } else { EXIT };
+        let deadline = after(Instant::now(), patience);
         let mut closed = false;
         while !closed && Instant::now() < deadline {
             match self.events.next(Instant::now() + PAUSE)? {
@@ -297,7 +362,23 @@ impl Conversation {
                 event => self.keep(event),
             }
         }
-        wait_at_most(child, deadline.saturating_duration_since(Instant::now()))
+        self.wait_at_most(child, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn wait_at_most(&self, child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + longest;
+        let mut pause = Duration::from_micros(20);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            self.events.interrupted()?;
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
     }
 
     /// Takes what is left in the pipes once all processes have ended.
@@ -327,13 +408,7 @@ impl Conversation {
         }
     }
 
-    pub(super) fn judge(
-        mut self,
-        ending: Ending,
-        status: Option<ExitStatus>,
-        files: &[String],
-        tree: &Tree,
-    ) -> CaseRun {
+    pub(super) fn judge(mut self, ending: Ending, status: Option<ExitStatus>, tree: &Tree) -> CaseRun {
         self.note_unsaid(ending, status);
         let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
         let result = match self.failure.take() {
@@ -342,12 +417,16 @@ impl Conversation {
                 Err(CaseFailure { reason, ..failure })
             }
             Some(failure) => Err(failure),
-            None => Ok(self.measured(files, tree)),
+            None => self.measured(tree).map_err(|error| {
+                let reason = format!("the harness can't read its samples: {error}");
+                CaseFailure { phase: Phase::Exit, reason }
+            }),
         };
         CaseRun { result, stdout, stderr }
     }
 
-    fn measured(self, files: &[String], tree: &Tree) -> Measured {
+    fn measured(mut self, tree: &Tree) -> io::Result<Measured> {
+        self.samples.complete();
         let cold_start = self
             .startup
             .zip(self.first_execution_ns)
@@ -355,28 +434,29 @@ impl Conversation {
         let cold_starts = cold_start.into_iter().collect();
         if self.round.cold {
             let circumstances = Circumstances { cold_starts, ..Circumstances::default() };
-            return Measured { circumstances, ..Measured::default() };
+            return Ok(Measured { circumstances, ..Measured::default() });
         }
         // Where every sample has a process of its own, nothing grows from one to the next.
-        let grown = if self.plan.isolation == Isolation::Case { &*self.samples } else { &[] };
-        let evidence = Evidence::of(grown, self.planned(), &self.left, files);
+        let none = CaseSamples::default();
+        let grown = if self.plan.isolation == Isolation::Case { &self.samples } else { &none };
+        let evidence = Evidence::of(grown, self.planned(), &self.left)?;
         let circumstances = Circumstances {
             cold_starts,
-            tree_peak: tree.peak(&self.samples),
+            evidence,
+            tree_peak: tree.peak(&self.samples)?,
             file_descriptors_left_open: self.left.file_descriptors,
-            sampling: self.sampling.or_else(|| self.cut_short()),
+            sampling: self.sampling.map_or_else(|| self.cut_short(), |sampling| Ok(Some(sampling)))?,
             // What one of many processes has recorded would stand for all.
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
-        Measured { samples: self.samples, circumstances, evidence }
+        Ok(Measured { samples: self.samples, circumstances })
     }
 
     /// For a worker that could not be told to stop.
-    fn cut_short(&self) -> Option<Sampling> {
-        let auto = self.plan.auto().filter(|_| self.plan.isolation == Isolation::Case)?;
-        let wall_ns: Vec<u64> = self.samples.iter().map(|sample| sample.wall_ns).collect();
-        Some(auto.cut_short(&wall_ns))
+    fn cut_short(&self) -> io::Result<Option<Sampling>> {
+        let auto = self.plan.auto().filter(|_| self.plan.isolation == Isolation::Case);
+        auto.map(|auto| auto.cut_short(&self.samples)).transpose()
     }
 
     /// What went wrong that the worker didn't say.
@@ -384,8 +464,8 @@ impl Conversation {
         match (ending, status) {
             (Ending::Refused, _) => None,
             (Ending::Said, Some(status)) if status.success() => None,
-            (Ending::Said, None) => Some(format!("its worker did not exit within {} s", EXIT.as_secs())),
-            (Ending::Garbled, _) => Some("its worker sent something that is no message".to_owned()),
+            (Ending::Said, None) => Some("its worker did not exit in time and was killed".to_owned()),
+            (Ending::Garbled(garbled), _) => Some(format!("its worker sent {garbled}")),
             (Ending::Late, None) if self.startup.is_none() => {
                 Some("its worker was not ready in time and was killed".to_owned())
             }
@@ -393,6 +473,16 @@ impl Conversation {
             (_, Some(status)) => Some(self.describe(status)),
             (Ending::Silent, None) => Some("its worker closed the pipe to the harness".to_owned()),
         }
+    }
+
+    /// What a worker has printed that can't begin.
+    fn cannot_run(&self, code: i32) -> String {
+        let printed = self.stderr.text();
+        let reason = printed.lines().rev().find_map(|line| line.strip_prefix(CANNOT_RUN));
+        reason.map_or_else(
+            || format!("exited with code {code}, as its worker does when it can't begin: what it printed says why"),
+            |reason| format!("its worker can't run: {reason}"),
+        )
     }
 
     fn describe(&self, status: ExitStatus) -> String {
@@ -405,6 +495,7 @@ impl Conversation {
                 "exited with code {code} before it was done, as its worker does when it can't reach the harness any \
                  more: does the job close file descriptors that it has not opened?"
             ),
+            (None, Some(code)) if code == i32::from(UNUSABLE) && self.startup.is_none() => self.cannot_run(code),
             (None, Some(code)) => format!("exited with code {code} before it was done"),
             (None, None) => format!("ended with {status}"),
         }
@@ -414,7 +505,7 @@ impl Conversation {
 impl Started {
     /// How long after the start something happened in the worker; until now where the two have no clock
     /// in common.
-    fn until(self, shared_ns: Option<u64>) -> Duration {
+    fn until(&self, shared_ns: Option<u64>) -> Duration {
         match shared_ns.zip(self.shared_ns) {
             Some((then, started)) => Duration::from_nanos(then.saturating_sub(started)),
             None => self.at.elapsed(),
@@ -426,19 +517,4 @@ impl Started {
 fn after(begin: Instant, timeout: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     begin.checked_add(timeout).unwrap_or(begin + NEVER)
-}
-
-fn wait_at_most(child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + longest;
-    let mut pause = Duration::from_micros(20);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
-    }
 }

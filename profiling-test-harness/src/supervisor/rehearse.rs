@@ -3,7 +3,7 @@
 use std::io;
 
 use profiling_core::profile::{Rehearsal, RehearsalFailure};
-use profiling_core::sample::Sample;
+use profiling_core::samples::CaseSamples;
 use profiling_core::sampling::Samples;
 
 use super::conversation::TIMED_OUT;
@@ -15,7 +15,7 @@ use crate::rehearsal::{Failure, Rehearsals, Size};
 /// What came of the workers of a rehearsal.
 #[derive(Debug, Default)]
 struct Rehearsed {
-    samples: Vec<Sample>,
+    samples: CaseSamples,
     out_of_memory_kills: u64,
     failure: Option<Failure>,
 }
@@ -23,7 +23,7 @@ struct Rehearsed {
 impl Supervisor {
     /// Runs a case within the limits of a size; `None` where nothing is to be rehearsed. `measured`: its samples
     /// without limits. What goes wrong is a failure of the rehearsal, and doesn't touch what was measured.
-    pub(crate) fn rehearse(&mut self, plan: &CasePlan, size: &Size, measured: &[Sample]) -> Option<Rehearsal> {
+    pub(crate) fn rehearse(&mut self, plan: &CasePlan, size: &Size, measured: &CaseSamples) -> Option<Rehearsal> {
         let mut rehearsals = self.extras.rehearsals.take()?;
         let samples = Samples::Count(u32::try_from(measured.len()).unwrap_or(u32::MAX));
         let plan = CasePlan { samples, ..*plan };
@@ -32,9 +32,13 @@ impl Supervisor {
             ..Rehearsed::default()
         });
         let Rehearsed { samples, out_of_memory_kills, failure } = rehearsed;
-        let rehearsal = rehearsals.judge(size, measured, failure.map_or(Ok(&samples), Err), out_of_memory_kills);
+        let passed = failure.map_or(Ok(&samples), Err);
+        let rehearsal = rehearsals.judge(size, measured, passed, out_of_memory_kills).or_else(|error| {
+            let unread = Failure::not_run(format!("its samples can't be read: {error}"));
+            rehearsals.judge(size, &CaseSamples::default(), Err(unread), out_of_memory_kills)
+        });
         self.extras.rehearsals = Some(rehearsals);
-        Some(rehearsal)
+        rehearsal.ok()
     }
 
     fn run_within(&mut self, rehearsals: &mut Rehearsals, plan: &CasePlan, size: &Size) -> io::Result<Rehearsed> {
@@ -42,7 +46,8 @@ impl Supervisor {
         let plan = CasePlan { timeout, cold_samples: 0, ..*plan };
         let mut whole = Rehearsed::default();
         for round in plan.rounds() {
-            let launch = self.plain(rehearsals.command(&self.executable), plan.case.index)?;
+            let program = self.binary.for_wrapper(&self.directory)?;
+            let launch = self.plain(rehearsals.command(&program.path), program, plan.case.index)?;
             let launch = Launch {
                 group: Some(rehearsals.group(&size.limits).map_err(io::Error::other)?),
                 confinement: Some(rehearsals.confinement(&size.limits, launch.temporary.path())),
@@ -50,10 +55,10 @@ impl Supervisor {
                 ..launch
             };
             let worker = self.start_as(plan.case, round, launch)?;
-            let Followed { run, group } = self.follow(worker, &plan, round, None, &mut |_| ())?;
+            let Followed { run, group, .. } = self.follow(worker, &plan, round, None, &mut |_| ())?;
             whole.out_of_memory_kills += group.map_or(0, |group| group.out_of_memory_kills());
             match run.result {
-                Ok(measured) => whole.samples.extend(measured.samples),
+                Ok(measured) => whole.samples.append(&measured.samples)?,
                 Err(CaseFailure { phase, reason }) => {
                     let late = reason.starts_with(TIMED_OUT);
                     let cause = if late { RehearsalFailure::TimedOut } else { RehearsalFailure::Job };

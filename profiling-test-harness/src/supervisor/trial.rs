@@ -12,6 +12,7 @@ use profiling_core::sampling::Samples;
 use tempfile::TempDir;
 
 use super::{Conversation, Launch, Supervisor};
+use crate::binary::Program;
 use crate::channel::Upper;
 use crate::descendants;
 use crate::outcome::CaseFailure;
@@ -66,31 +67,35 @@ impl Supervisor {
     /// Whether workers can execute by turns here.
     pub(crate) const TAKES_TURNS: bool = Upper::HOLDS;
 
-    /// The samples of every contestant. `order` puts the contestants of each turn into order.
+    /// The samples of every contestant, whose first execution has the number `first`. `order` puts the contestants of
+    /// each turn into order.
     pub(crate) fn trial(
         &mut self,
         plan: &CasePlan,
+        first: u64,
         turns: Turns,
         contestants: &[Contestant<'_>],
         order: &mut dyn FnMut(&mut [usize]),
     ) -> io::Result<Result<Vec<Vec<Sample>>, TrialFailure>> {
         let plan = CasePlan { samples: Samples::Count(turns.samples()), ..*plan };
-        let parties = contestants.iter().map(|&contestant| self.join(&plan, contestant));
+        let parties = contestants.iter().map(|&contestant| self.join(&plan, first, contestant));
         let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
         let played = play(&mut parties, &plan, turns, order);
-        let samples = parties.iter_mut().map(|party| std::mem::take(&mut party.conversation.samples)).collect();
+        let samples = parties.iter().map(|party| party.conversation.samples.to_vec()).collect::<io::Result<_>>();
         drop(parties);
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
-        Ok(played?.map_or(Ok(samples), Err))
+        self.check_interruption()?;
+        Ok(played?.map_or(Ok(samples?), Err))
     }
 
-    fn join(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Party> {
-        let round = Round { samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
-        let launch = self.plain(Command::new(contestant.executable), contestant.case_index)?;
+    fn join(&mut self, plan: &CasePlan, first: u64, contestant: Contestant<'_>) -> io::Result<Party> {
+        let round = Round { first, samples: plan.most_samples(), by_turns: true, ..plan.first_round() };
+        let program = Program::at(contestant.executable)?;
+        let launch = self.plain(Command::new(contestant.executable), program, contestant.case_index)?;
         let launch = Launch { capture: true, ..launch };
         let super::Worker { child, channel, events, started, temporary, watch, .. } =
             self.start_as(plan.case, round, launch)?;
-        let conversation = Conversation::new(*plan, round, events, started, watch);
+        let conversation = Conversation::new(*plan, round, events, started, watch, self.directory.path());
         Ok(Party { child, channel, conversation, _temporary: temporary })
     }
 }

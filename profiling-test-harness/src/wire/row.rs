@@ -24,7 +24,7 @@ macro_rules! row {
         /// The sample of a line.
         pub(super) fn read(line: &str) -> Result<Sample, Garbled> {
             let mut figures = line.split(',');
-            Ok(Sample { wall_ns: next(&mut figures)?.ok_or(Garbled)?, $($figure: next(&mut figures)?),+ })
+            Ok(Sample { wall_ns: next(&mut figures)?.ok_or(Garbled::NoMessage)?, $($figure: next(&mut figures)?),+ })
         }
     };
 }
@@ -46,7 +46,7 @@ fn put(line: &mut String, figure: Option<impl Display>) {
 fn next<N: FromStr>(figures: &mut Split<'_, char>) -> Result<Option<N>, Garbled> {
     match figures.next() {
         None | Some("") => Ok(None),
-        Some(figure) => figure.parse().map(Some).map_err(|_| Garbled),
+        Some(figure) => figure.parse().map(Some).map_err(|_| Garbled::NoMessage),
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn what_is_no_sample_is_refused() {
         for line in ["", ",1", "x", "1,-2", "1,2x", "18446744073709551616"] {
-            assert_eq!(read(line), Err(Garbled), "{line:?}");
+            assert_eq!(read(line), Err(Garbled::NoMessage), "{line:?}");
         }
     }
 }

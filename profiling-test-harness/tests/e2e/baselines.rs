@@ -106,6 +106,29 @@ fn baselines_are_listed_carried_and_deleted() {
 }
 
 #[test]
+fn what_no_import_would_take_is_not_exported() {
+    let sandbox = with_baseline();
+    let (baseline, file) = (directory(&sandbox).join("first"), sandbox.target().join("first.tar.zst"));
+    fs::write(&file, "an older archive").expect("writable");
+    let refused = |says: &[&str]| {
+        let export = format!("--export-baseline first={}", file.display());
+        run(&mut before(&export, &sandbox)).expect_code(101).complains(says);
+        assert_eq!(fs::read(&file).expect("it stays"), b"an older archive");
+    };
+    let manifest = fs::read_to_string(baseline.join("baseline.json")).expect("it is there");
+    let mut twice: Value = serde_json::from_str(&manifest).expect("it is JSON");
+    let files = twice["files"].as_array_mut().expect("a list");
+    let again = files[0].clone();
+    let named = format!("it names the file `{}` twice", again["path"].as_str().expect("it has one"));
+    files.push(again);
+    fs::write(baseline.join("baseline.json"), twice.to_string()).expect("writable");
+    refused(&["can't be exported: ", &named]);
+    fs::write(baseline.join("baseline.json"), manifest).expect("writable");
+    fs::write(baseline.join("profiling/compared/goes.json"), "{}").expect("writable");
+    refused(&["is damaged: `profiling/compared/goes.json` "]);
+}
+
+#[test]
 fn a_binary_that_speaks_otherwise_is_not_run() {
     let sandbox = with_baseline();
     let path = directory(&sandbox).join("first/baseline.json");

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::processes;
-use crate::sandbox::{Package, Sandbox};
+use crate::sandbox::{Package, Sandbox, run, started_by};
 
 /// The groups of version 1 that this process's memory, CPU time and threads are counted in.
-fn own() -> Vec<PathBuf> {
+pub(crate) fn own() -> Vec<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").expect("this is Linux");
     let own = |controller: &str| {
         let path = groups.lines().find_map(|line| line.split_once(&format!(":{controller}:/")))?.1;
@@ -29,27 +29,21 @@ pub(crate) fn can_be_made() -> bool {
 
 /// The same command where there are no control groups, if this machine lets us hide them.
 pub(crate) fn without(command: &Command) -> Option<Command> {
-    let hide = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"";
-    let hiding = || {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", hide, "sh"]);
-        unshare
-    };
-    let works = hiding().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    works.then(|| {
-        let mut hidden = hiding();
-        hidden.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => hidden.env(name, value),
-                None => hidden.env_remove(name),
-            };
-        }
-        if let Some(directory) = command.get_current_dir() {
-            hidden.current_dir(directory);
-        }
-        hidden
-    })
+    hidden_by(command, "")
+}
+
+/// The same command where there are directories in the place of control groups: those can be made, but not entered.
+fn with_directories(command: &Command) -> Option<Command> {
+    let make: String = own().iter().map(|own| format!("&& mkdir -p '{}' ", own.display())).collect();
+    hidden_by(command, &make)
+}
+
+/// `make`: what is done once they are hidden.
+fn hidden_by(command: &Command, make: &str) -> Option<Command> {
+    let hide = format!("mount -t tmpfs none /sys/fs/cgroup {make}&& exec \"$@\"");
+    let hiding = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &hide, "sh"];
+    let works = started_by(&hiding, &Command::new("true")).stderr(Stdio::null()).status();
+    works.is_ok_and(|status| status.success()).then(|| started_by(&hiding, command))
 }
 
 /// The groups that a supervisor has made and that are there.
@@ -100,4 +94,26 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
     assert_eq!(groups_of(supervisor), Vec::<PathBuf>::new());
     assert_eq!(groups_of(next.id()), Vec::<PathBuf>::new());
     processes::expect_none(&sandbox);
+}
+
+#[test]
+fn a_group_that_cannot_be_entered_fails_no_case() {
+    let sandbox = Sandbox::new(Package::keeper());
+    let Some(mut harness) = with_directories(&sandbox.harness("--exact removes_its_file has_a_short_child")) else {
+        return eprintln!("skipped: this machine lets us hide no control groups");
+    };
+    let outcome = run(&mut harness);
+    outcome.expect_code(0).says(&["2 passed; 0 failed"]);
+    // Where groups of version 1 are hidden, for sure.
+    let notes = outcome.stderr.matches("note: a control group can be made here, but not entered: ").count();
+    assert_eq!(notes, usize::from(!own().is_empty()), "{outcome}");
+    assert_eq!(sandbox.profile("has_a_short_child")["sample_size"], 3);
+    let Some(mut rehearsal) =
+        with_directories(&sandbox.harness("--exact removes_its_file --rehearse cpus=1,memory=512MiB"))
+    else {
+        return;
+    };
+    run(&mut rehearsal)
+        .expect_code(101)
+        .complains(&["--rehearse needs control groups, and can't have them: can't write"]);
 }

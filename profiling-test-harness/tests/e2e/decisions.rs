@@ -22,7 +22,7 @@ fn decided(name: &'static str, jobs: &str) -> Sandbox {
         ("blueprint.json", DOCUMENT),
     ];
     let more = "[profile.release]\nopt-level = 1\n[profile.release.package.\"*\"]\nopt-level = 0\n";
-    Sandbox::new(Package::at(name, &own_directory(name), &files, more))
+    Sandbox::new(Package::at(name, &own_directory(name), &files, more).optimised())
 }
 
 fn harness(sandbox: &Sandbox, arguments: &str) -> Outcome {
@@ -51,6 +51,7 @@ fn the_store_is_read_without_running_anything() {
         "compute: on what size, at what cost",
         "fill: on machines",
         "how Tangle's manager deploys it",
+        "connected: listen listens on 127.0.0.1:",
     ]);
 
     let stored = sandbox.stored_files();
@@ -96,6 +97,9 @@ fn advises(sandbox: &Sandbox) {
         "fill",
         "Tangle",
     ]);
+    profiling(sandbox, "advise listen --platform aws-lambda")
+        .expect_code(0)
+        .says(&["\nconnected: listen listens on 127.0.0.1:"]);
     let all = json(&profiling(sandbox, "advise compute --platform aws-lambda --sizes --json"));
     let sizes = all["jobs"][0]["advice"]["platforms"][0]["sizes"].as_array().map(Vec::len);
     assert_eq!(sizes, Some(10_240 - 128 + 1));
@@ -116,7 +120,11 @@ fn advises(sandbox: &Sandbox) {
 }
 
 fn checks(sandbox: &Sandbox) {
-    profiling(sandbox, "check").expect_code(0).says(&["compute: ok", "check: ok. 3 passed; 0 failed"]);
+    profiling(sandbox, "check").expect_code(0).says(&[
+        "compute: ok",
+        "listen: ok\n  connected: listen listens on 127.0.0.1:",
+        "check: ok. 3 passed; 0 failed",
+    ]);
 
     let path = sandbox.store().profile_path("compute");
     let whole = fs::read_to_string(&path).expect("it is stored");

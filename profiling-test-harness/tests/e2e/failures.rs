@@ -65,7 +65,7 @@ fn each_failure_is_named_and_costs_the_job_its_profile() {
     assert!(section(&bad.stdout, "panics").contains("stdout:\nprinted before the panic\n"), "{bad}");
     assert!(section(&bad.stdout, "aborts").contains("stderr:\nprinted before the abort\n"), "{bad}");
 
-    assert_eq!(sandbox.stored_files(), ["passes.json", "passes.samples.jsonl"]);
+    assert_eq!(sandbox.stored_files(), ["passes.json", "passes.samples.jsonl.gz"]);
     assert_eq!(sandbox.profile("passes")["sample_size"], 3);
     assert_eq!(sandbox.samples("passes").len(), 3);
     let entries = sandbox.blueprint_profiles().jobs;

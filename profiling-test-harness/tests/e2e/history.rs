@@ -31,7 +31,7 @@ fn every_run_adds_what_it_measured() {
 
     let shown = run(&mut sandbox.harness("--history square"));
     let time = last["profiled_at"].as_str().expect("a text");
-    shown.expect_code(0).says(&["square · opt-level 0, debug assertions on · ", "wall p50", time, "%"]);
+    shown.expect_code(0).says(&["square · opt-level 1 · ", "wall p50", time, "%"]);
     shown.never_says(&["sort", "running"]);
     run(&mut sandbox.harness("--history sort"))
         .expect_code(0)

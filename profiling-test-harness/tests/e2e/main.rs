@@ -7,6 +7,7 @@ mod baselines;
 mod budgets;
 #[cfg(target_os = "linux")]
 mod cgroups;
+mod circumstances;
 mod configuration;
 mod decisions;
 mod discovery;
@@ -15,6 +16,9 @@ mod disk;
 mod embedding;
 mod failures;
 mod feature_off;
+#[cfg(target_os = "linux")]
+mod files;
+mod fixtures;
 mod flags;
 mod growth;
 mod history;
@@ -23,9 +27,16 @@ mod instructions;
 #[cfg(target_os = "linux")]
 mod interruption;
 mod measurements;
+mod messages;
+#[cfg(target_os = "linux")]
+mod odd_names;
 mod output;
 #[cfg(target_os = "linux")]
+mod own_root;
+#[cfg(target_os = "linux")]
 mod processes;
+#[cfg(target_os = "linux")]
+mod rebuilds;
 #[cfg(target_os = "linux")]
 mod rehearsal;
 mod runners;
@@ -37,3 +48,5 @@ mod staleness;
 mod state;
 mod storage;
 mod targets;
+#[cfg(target_os = "linux")]
+mod without_cargo;

@@ -234,6 +234,25 @@ fn a_machine_without_control_groups_says_what_is_missing() {
         .complains(&["it has 4096 CPUs, and this machine"]);
 }
 
+/// Mounts have their real names, whatever TMPDIR is called.
+#[test]
+fn a_job_can_write_to_its_temporary_directory_however_that_is_named() {
+    if !can_rehearse() {
+        return;
+    }
+    let sandbox = Sandbox::new(Package::rehearsed());
+    let home = tempfile::tempdir().expect("writable");
+    let [real, link] = ["really here", "link"].map(|name| home.path().join(name));
+    fs::create_dir(&real).expect("writable");
+    std::os::unix::fs::symlink(&real, &link).expect("writable");
+    let jobs = "--exact writes_20_mib_to_the_temporary_directory writes_here";
+    let mut harness = sandbox.harness(&format!("{jobs} --rehearse cpus=1,memory=512MiB"));
+    run(harness.env("TMPDIR", &link)).expect_code(101).says(&["1 passed; 1 failed", "A write was refused"]);
+    let [temporary] =
+        <[Value; 1]>::try_from(rehearsals(&sandbox, "writes_20_mib_to_the_temporary_directory")).expect("one size");
+    assert_eq!((&temporary["outcome"], &temporary["file_system"]), (&"passed".into(), &"read_only".into()));
+}
+
 #[test]
 fn what_a_killed_rehearsal_leaves_is_removed_by_the_next() {
     if !can_rehearse() {

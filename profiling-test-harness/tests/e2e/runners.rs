@@ -118,7 +118,11 @@ fn a_build_for_a_target_has_the_managers_file_in_the_targets_directory() {
     assert!(!beside.exists());
     let line = format!("test --features profiling --test profiling --target {triple} -- --exact passes");
     run(&mut sandbox.cargo(&line)).expect_code(0);
-    let profiles = fs::read(beside).expect("it is written there, too");
+    let profiles = fs::read(&beside).expect("it is written there, too");
     assert_eq!(profiles, fs::read(sandbox.store().blueprint_profiles_path()).expect("it is always written"));
     assert!(sandbox.blueprint_profiles().jobs[&9].is_profiled());
+    fs::remove_file(&beside).expect("it was just read");
+    let line = "test --features profiling --test profiling -- --exact passes";
+    run(sandbox.cargo(line).env("CARGO_BUILD_TARGET", &triple)).expect_code(0);
+    assert!(beside.exists() && !sandbox.target().join(&triple).join(&triple).exists());
 }

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::env;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use profiling_core::profile::SampleRecord;
-use profiling_core::store::Store;
+use profiling_core::store::{BuildKind, Store};
 use profiling_core::tangle::BlueprintProfiles;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +37,19 @@ const DEPENDENCIES: &str = r#"
 pub(crate) const TELLS_LEVEL: &str =
     r#"fn main() { println!("cargo::rustc-env=PROFILING_OPT_LEVEL={}", std::env::var("OPT_LEVEL").unwrap()) }"#;
 
+/// The profiles of cargo in which a package of a test is optimised as production is, and what it depends on is built
+/// as for the others. Together with [`TELLS_LEVEL`], or with `Embed`.
+pub(crate) const OPTIMISED: &str = r#"
+    [profile.dev]
+    debug = false
+    opt-level = 1
+    debug-assertions = false
+
+    [profile.dev.package."*"]
+    opt-level = 0
+    debug-assertions = true
+"#;
+
 /// The two lines of a user's `tests/profiling.rs`.
 pub(crate) fn two_lines(package: &str) -> String {
     format!("use {} as _;\nprofiling_test_harness::main!();\n", package.replace('-', "_"))
@@ -46,13 +60,14 @@ pub(crate) fn two_lines(package: &str) -> String {
 pub(crate) struct Package {
     name: &'static str,
     directory: PathBuf,
+    build: BuildKind,
 }
 
 impl Package {
     /// Nine jobs that fail and one that passes.
     pub(crate) fn failing() -> Self {
         let source = include_str!("../fixtures/failing.rs");
-        Self::shared("failing", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("failing"))], "")
+        Self::shared_optimised("failing", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("failing"))], "")
     }
 
     /// Jobs of every kind that end well.
@@ -65,7 +80,7 @@ impl Package {
             harness = false
             required-features = ["profiling"]
         "#;
-        Self::shared(
+        Self::shared_optimised(
             "zoo",
             &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines), ("benches/costs.rs", &two_lines)],
             more,
@@ -99,17 +114,8 @@ impl Package {
         let source = include_str!("../fixtures/rehearsed.rs");
         let two_lines = two_lines("rehearsed");
         // There is no advice for jobs that are not optimised; what they depend on is that of the others.
-        let more = r#"
-            [profile.test]
-            opt-level = 1
-            debug-assertions = false
-
-            [profile.test.package."*"]
-            opt-level = 0
-            debug-assertions = true
-        "#;
-        let files = [("build.rs", TELLS_LEVEL), ("src/lib.rs", source), ("tests/profiling.rs", &two_lines)];
-        Self::shared("rehearsed", &files, more)
+        let files = [("src/lib.rs", source), ("tests/profiling.rs", &*two_lines)];
+        Self::shared_optimised("rehearsed", &files, "")
     }
 
     /// Jobs whose instructions are counted.
@@ -119,17 +125,41 @@ impl Package {
         Self::shared("counting", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("counting"))], "")
     }
 
+    /// Jobs whose inputs are made once per worker.
+    pub(crate) fn made() -> Self {
+        let source = include_str!("../fixtures/made.rs");
+        Self::shared("made", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("made"))], "")
+    }
+
+    /// Jobs that have much to say to the harness.
+    pub(crate) fn messages() -> Self {
+        let source = include_str!("../fixtures/messages.rs");
+        Self::shared("messages", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("messages"))], "")
+    }
+
     /// Jobs with budgets, and jobs that are measured for as long as it takes.
     pub(crate) fn limits() -> Self {
         let source = include_str!("../fixtures/limits.rs");
-        Self::shared("limits", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("limits"))], "")
+        let files = [("src/lib.rs", source), ("tests/profiling.rs", &*two_lines("limits"))];
+        Self::shared_optimised("limits", &files, "")
+    }
+
+    /// The same jobs, in a build of which there is no advice.
+    pub(crate) fn unoptimised_limits() -> Self {
+        let source = include_str!("../fixtures/limits.rs");
+        let files = [("src/lib.rs", source), ("tests/profiling.rs", &*two_lines("unoptimised_limits"))];
+        Self::shared("unoptimised_limits", &files, "")
     }
 
     /// Jobs whose growth is known, optimised.
     pub(crate) fn growing() -> Self {
         let source = include_str!("../fixtures/growing.rs");
         let more = "[profile.dev.package.growing]\nopt-level = 3\n";
-        Self::shared("growing", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("growing"))], more)
+        Self::shared_optimised(
+            "growing",
+            &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("growing"))],
+            more,
+        )
     }
 
     /// Test binaries with jobs and allocators of their own.
@@ -154,7 +184,7 @@ impl Package {
                 format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n")
             })
             .collect();
-        Self::shared("variants", &files, &more)
+        Self::shared_optimised("variants", &files, &more)
     }
 
     /// Jobs as they were, and as they are now.
@@ -171,12 +201,32 @@ impl Package {
         Self::shared("compared", &files, &["before", "after"].map(binary).concat())
     }
 
+    /// A test binary, and the one that a build puts in its place.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn rebuilt() -> Self {
+        let binary =
+            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
+        let files = [
+            ("src/lib.rs", ""),
+            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
+            ("tests/old.rs", include_str!("../fixtures/rebuilt/old.rs")),
+            ("tests/new.rs", include_str!("../fixtures/rebuilt/new.rs")),
+        ];
+        Self::shared("rebuilt", &files, &["old", "new"].map(binary).concat())
+    }
+
     /// A package that is kept and shared between tests, none of which changes it. All have the same dependencies,
     /// so that these are built once.
     fn shared(name: &'static str, files: &[(&str, &str)], more: &str) -> Self {
         let _writing = lock("packages");
         let more = format!("{DEPENDENCIES}\n{more}");
         Self::at(name, &Path::new(HOME).join(name), files, &more)
+    }
+
+    /// A shared package that is optimised.
+    fn shared_optimised(name: &'static str, files: &[(&str, &str)], more: &str) -> Self {
+        let files: Vec<_> = files.iter().copied().chain([("build.rs", TELLS_LEVEL)]).collect();
+        Self::shared(name, &files, &format!("{more}\n{OPTIMISED}")).optimised()
     }
 
     /// Writes a package into a directory: the manifest that users write, with `more` after it, the
@@ -190,7 +240,12 @@ impl Package {
         for (path, content) in files {
             write(&directory.join(path), content);
         }
-        Self { name, directory: directory.to_owned() }
+        Self { name, directory: directory.to_owned(), build: BuildKind::Unoptimised }
+    }
+
+    /// Says that the builds that a test looks at the profiles of are optimised.
+    pub(crate) fn optimised(self) -> Self {
+        Self { build: BuildKind::Optimised, ..self }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -214,6 +269,7 @@ pub(crate) fn workspace() -> &'static Path {
 
 fn manifest(name: &str, more: &str) -> String {
     let workspace = workspace().display();
+    let profile = if more.contains("[profile.dev]") { "" } else { "[profile.dev]\ndebug = false\n" };
     format!(
         r#"
             [package]
@@ -238,9 +294,7 @@ fn manifest(name: &str, more: &str) -> String {
             harness = false
             required-features = ["profiling"]
 
-            [profile.dev]
-            debug = false
-
+            {profile}
             [workspace]
 
             {more}
@@ -357,8 +411,13 @@ impl Sandbox {
         command
     }
 
+    /// Where the package's builds keep their profiles.
     pub(crate) fn store(&self) -> Store {
-        Store::new(&self.target, self.package.name)
+        self.store_of(self.package.build)
+    }
+
+    pub(crate) fn store_of(&self, build: BuildKind) -> Store {
+        Store::new(&self.target, self.package.name).of_build(build)
     }
 
     /// A job's profile, as anyone would read it; `null` where there is none.
@@ -372,7 +431,8 @@ impl Sandbox {
 
     /// A job's samples; none where there is no such file.
     pub(crate) fn samples(&self, job: &str) -> Vec<SampleRecord> {
-        let text = fs::read_to_string(self.store().samples_path(job)).unwrap_or_default();
+        let Ok(file) = File::open(self.store().samples_path(job)) else { return Vec::new() };
+        let text = io::read_to_string(flate2::read::GzDecoder::new(file)).expect("it is whole");
         text.lines().map(|line| serde_json::from_str(line).expect("a line is a sample")).collect()
     }
 
@@ -411,6 +471,23 @@ fn disturbs(variable: &str) -> bool {
     const SET: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| variable.starts_with(prefix));
     starts_with(&OURS) && !starts_with(&USERS) && !SET.contains(&variable)
+}
+
+/// A command that another one starts.
+#[cfg(target_os = "linux")]
+pub(crate) fn started_by(words: &[&str], command: &Command) -> Command {
+    let mut started = Command::new(words[0]);
+    started.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        started.current_dir(directory);
+    }
+    started
 }
 
 /// How a process ended, and what it printed.

@@ -49,7 +49,7 @@ fn squaring() -> Sandbox {
         ("bystander/Cargo.toml", &member("bystander")),
         ("bystander/src/lib.rs", ""),
     ];
-    Sandbox::new(Package::at("gated", &own_directory("gated"), &files, &more))
+    Sandbox::new(Package::at("gated", &own_directory("gated"), &files, &more).optimised())
 }
 
 fn edit(sandbox: &Sandbox, path: &str, from: &str, to: &str) {

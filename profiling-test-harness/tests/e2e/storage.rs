@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use profiling_core::JobProfile;
+use profiling_core::store::{RegisteredJob, Store};
 use serde_json::json;
 
 use crate::sandbox::{Package, Sandbox, run};
@@ -35,7 +36,8 @@ fn a_filtered_run_replaces_what_it_ran() {
     assert_eq!(profiled_ids(&sandbox), (vec![0, 5], 6));
     let stateful = &sandbox.blueprint_profiles().jobs[&5];
     assert!(stateful.stateful && stateful.persistent_connections, "as declared: {stateful:?}");
-    let files = ["keeps_state", "square", "talks"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl")]);
+    let files =
+        ["keeps_state", "square", "talks"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl.gz")]);
     assert_eq!(sandbox.stored_files(), files.concat());
 }
 
@@ -79,7 +81,10 @@ fn the_cases_of_a_job_can_be_measured_one_after_the_other() {
         [(10, "up"), (10, "down"), (100, "up"), (100, "down")].map(|(n, order)| json!({"n": n, "order": order}));
     assert_eq!(params(&whole), order, "in the order of the attribute");
     assert!(whole.get("missing_cases").is_none());
-    assert_eq!(whole["cases"][3], first["cases"][0], "kept as it was");
+    let mut kept = whole["cases"][3].clone();
+    let origin = kept.as_object_mut().and_then(|case| case.remove("origin")).expect("it was measured in another run");
+    assert_eq!(origin["environment"], first["environment"]);
+    assert_eq!(kept, first["cases"][0], "kept as it was");
     assert_eq!(sandbox.samples("sort").len(), 16);
     assert_eq!(profiled_ids(&sandbox), (vec![2], 6));
 }
@@ -90,12 +95,23 @@ fn a_full_run_drops_what_is_no_longer_registered() {
     run(&mut sandbox.test_binary("many", "--exact job_03 job_04")).expect_code(0);
     run(&mut sandbox.harness("in_the_library")).expect_code(0);
     let kept =
-        ["in_the_library", "job_03", "job_04"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl")]);
+        ["in_the_library", "job_03", "job_04"].map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl.gz")]);
     assert_eq!(sandbox.stored_files(), kept.concat());
     run(&mut sandbox.harness("--ignored")).expect_code(0);
     assert_eq!(sandbox.stored_files(), kept.concat());
+    // `many` is another target, whose jobs are none of this one's; but this one is known to have had a job that is gone.
+    let store = sandbox.store();
+    let mut jobs = store.registered().expect("it is whole").expect("jobs have run");
+    let own = jobs.iter().find(|job| job.name == "in_the_library").expect("it has run").harnesses.clone();
+    jobs.push(RegisteredJob { name: "gone".to_owned(), id: None, harnesses: own });
+    store.lock(|| ()).expect("nothing runs").register(&jobs).expect("writable");
+    for path in [Store::profile_path, Store::samples_path] {
+        fs::copy(path(&store, "in_the_library"), path(&store, "gone")).expect("writable");
+    }
+    run(&mut sandbox.harness("in_the_library")).expect_code(0);
+    assert_eq!(sandbox.stored_files().len(), 8, "a filtered run drops nothing");
     run(&mut sandbox.harness("")).expect_code(0);
-    assert_eq!(sandbox.stored_files(), kept[0]);
+    assert_eq!(sandbox.stored_files(), kept.concat());
 }
 
 #[test]

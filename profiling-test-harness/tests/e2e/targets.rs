@@ -5,7 +5,7 @@ use crate::sandbox::{Package, Sandbox, run};
 /// Jobs are built without optimisation here, which leaves what depends on time and memory open.
 #[test]
 fn a_job_that_cannot_run_on_its_target_fails_with_the_reasons() {
-    let sandbox = Sandbox::new(Package::limits());
+    let sandbox = Sandbox::new(Package::unoptimised_limits());
     let outcome = run(&mut sandbox.harness("--exact fits_perhaps fits_nowhere"));
     outcome.expect_code(101).says(&[
         "---- fits_nowhere ----\ncan't run on its target aws-lambda:\n",

@@ -23,6 +23,7 @@ mod false_discovery;
 mod pairs;
 mod plan;
 mod rank_sum;
+mod second_opinion;
 #[cfg(test)]
 mod simulation;
 
@@ -33,6 +34,7 @@ use super::{NOTHING, logarithm, normal};
 
 pub use false_discovery::benjamini_hochberg;
 pub use plan::{Look, Plan};
+pub use second_opinion::{Costs, Events, Opinion, Reach, changed_of_itself, unseconded};
 
 /// What an interval may miss on either side.
 const TAIL: f64 = 0.025;

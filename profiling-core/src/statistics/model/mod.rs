@@ -26,7 +26,7 @@ use self::candidate::Candidate;
 pub use self::envelope::Envelope;
 pub use self::extrapolation::HeldOut;
 pub use self::grouping::models;
-use self::observations::Observations;
+use self::observations::{Centred, Observations};
 pub use self::prediction::{Prediction, Refusal};
 use self::record::Record;
 pub use self::source::rust_source;
@@ -165,7 +165,23 @@ impl Model {
     /// ```
     #[must_use]
     pub fn fit(metric: Metric, params: &[&str], levels: &[Level]) -> Self {
-        let growth = Curve::fit(params, levels).map_err(|reason| reason.to_string());
+        let at: Vec<&[u64]> = levels.iter().map(|level| &*level.at).collect();
+        Self::seen(metric, params, &at, || Observations::new(levels))
+    }
+
+    /// The same of what is known of the figures at each level.
+    fn fit_centred(metric: Metric, params: &[&str], levels: &[Centred]) -> Self {
+        let at: Vec<&[u64]> = levels.iter().map(|level| &*level.at).collect();
+        Self::seen(metric, params, &at, || Observations::of(levels))
+    }
+
+    fn seen(
+        metric: Metric,
+        params: &[&str],
+        levels: &[&[u64]],
+        observe: impl FnOnce() -> Result<Observations, Unidentifiable>,
+    ) -> Self {
+        let growth = Curve::fit(params, levels, observe).map_err(|reason| reason.to_string());
         let ranges = ranges(levels).into_iter().zip(params);
         let params = ranges.map(|((low, high), name)| Range { name: (*name).to_owned(), low, high }).collect();
         Self { metric, fixed: Params::new(), params, growth }
@@ -203,21 +219,25 @@ fn shape(terms: &[Term], names: &[&str]) -> String {
     leading.join(" + ")
 }
 
-fn ranges(levels: &[Level]) -> Vec<(u64, u64)> {
-    let parameters = levels.iter().map(|level| level.at.len()).min().unwrap_or(0);
+fn ranges(levels: &[&[u64]]) -> Vec<(u64, u64)> {
+    let parameters = levels.iter().map(|level| level.len()).min().unwrap_or(0);
     let range = |position: usize| {
-        let values = levels.iter().map(|level| level.at[position]);
+        let values = levels.iter().map(|level| level[position]);
         values.fold((u64::MAX, 0), |(low, high), value| (low.min(value), high.max(value)))
     };
     (0..parameters).map(range).collect()
 }
 
 impl Curve {
-    fn fit(params: &[&str], levels: &[Level]) -> Result<Self, Unidentifiable> {
-        if params.is_empty() || params.len() > 2 || levels.iter().any(|level| level.at.len() != params.len()) {
+    fn fit(
+        params: &[&str],
+        levels: &[&[u64]],
+        observe: impl FnOnce() -> Result<Observations, Unidentifiable>,
+    ) -> Result<Self, Unidentifiable> {
+        if params.is_empty() || params.len() > 2 || levels.iter().any(|level| level.len() != params.len()) {
             return Err(Unidentifiable::TooManyParameters { count: params.len() });
         }
-        let seen = Observations::new(levels)?;
+        let seen = observe()?;
         let names = written_names(params);
         let chosen = choice::choose(&seen, &names)?;
         Ok(Self {

@@ -23,37 +23,64 @@ pub(super) struct Observations {
     pub(super) least_variance: f64,
 }
 
+/// What is known of the figures at a level.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Centred {
+    pub(super) at: Vec<u64>,
+    /// How many there are; 1 or more.
+    pub(super) samples: usize,
+    /// Their median.
+    pub(super) centre: f64,
+    /// The largest.
+    pub(super) worst: f64,
+    /// The median of their distances from the centre.
+    pub(super) distance: f64,
+}
+
+impl Centred {
+    /// `None` where there are no figures.
+    fn of(level: &Level) -> Option<Self> {
+        let centre = median(level.figures.clone())?;
+        Some(Self {
+            at: level.at.clone(),
+            samples: level.figures.len(),
+            centre,
+            worst: level.figures.iter().copied().fold(0.0, f64::max),
+            distance: median(level.figures.iter().map(|figure| (figure - centre).abs()).collect())?,
+        })
+    }
+
+    /// The relative variances of a sample and of the centre.
+    fn variances(&self) -> (f64, f64) {
+        let variance = (standard_deviations(self.samples) * self.distance / unit(self.centre)).powi(2);
+        (variance, variance_of_median(variance, self.samples))
+    }
+}
+
 impl Observations {
     pub(super) fn new(levels: &[Level]) -> Result<Self, Unidentifiable> {
-        let mut figures = levels.iter().flat_map(|level| &level.figures);
-        if levels.iter().any(|level| level.figures.is_empty()) || figures.any(|f| !f.is_finite() || *f < 0.0) {
+        if levels.iter().any(|level| level.figures.iter().any(|figure| !figure.is_finite() || *figure < 0.0)) {
             return Err(Unidentifiable::NoFigures);
         }
+        let centred = levels.iter().map(Centred::of).collect::<Option<Vec<Centred>>>();
+        Self::of(&centred.ok_or(Unidentifiable::NoFigures)?)
+    }
+
+    /// From what is known of the figures at each level.
+    pub(super) fn of(levels: &[Centred]) -> Result<Self, Unidentifiable> {
         if levels.len() < FEWEST {
             return Err(Unidentifiable::TooFewLevels { levels: levels.len() });
         }
-        let centres = levels.iter().map(|level| median(level.figures.clone())).collect::<Option<Vec<f64>>>();
-        let centres = centres.ok_or(Unidentifiable::NoFigures)?;
-        let variances = levels
-            .iter()
-            .zip(&centres)
-            .map(|(level, centre)| {
-                let off = level.figures.iter().map(|figure| (figure - centre).abs() / unit(*centre)).collect();
-                let samples = level.figures.len();
-                let variance = (standard_deviations(samples) * median(off)?).powi(2);
-                Some((variance, variance_of_median(variance, samples)))
-            })
-            .collect::<Option<Vec<(f64, f64)>>>()
-            .ok_or(Unidentifiable::NoFigures)?;
+        let variances: Vec<(f64, f64)> = levels.iter().map(Centred::variances).collect();
         let middle = |variance: fn(&(f64, f64)) -> f64| {
             median(variances.iter().map(variance).collect()).ok_or(Unidentifiable::NoFigures)
         };
         Ok(Self {
             levels: levels.iter().map(|level| level.at.clone()).collect(),
-            worst: levels.iter().map(|level| level.figures.iter().copied().fold(0.0, f64::max)).collect(),
+            worst: levels.iter().map(|level| level.worst).collect(),
             spread: middle(|&(samples, _)| samples)?.sqrt(),
             least_variance: middle(|&(_, centre)| centre)?.max(SUREST * SUREST),
-            centres,
+            centres: levels.iter().map(|level| level.centre).collect(),
         })
     }
 

@@ -1,0 +1,92 @@
+//! What of the attribute is code that runs beside the job, and may leave something behind that isn't the job's.
+
+use syn::{Expr, UnOp};
+
+use crate::arguments::Arguments;
+
+/// The code around a job's own execution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Around {
+    /// Before the first execution.
+    pub(crate) fixture: bool,
+    /// Before each.
+    pub(crate) before: bool,
+    /// After each.
+    pub(crate) after: bool,
+}
+
+impl Around {
+    pub(crate) fn of(arguments: &Arguments, args: &[Expr]) -> Self {
+        let setup = arguments.setup.iter().map(|binding| &binding.value);
+        Self {
+            fixture: !arguments.fixture.is_empty(),
+            before: !setup.chain(args).all(is_inert),
+            after: arguments.verify.is_some() || arguments.teardown.is_some(),
+        }
+    }
+}
+
+/// Whether an expression calls nothing: literals, names, and what is put together from them.
+fn is_inert(expression: &Expr) -> bool {
+    match expression {
+        Expr::Lit(_) | Expr::Path(_) | Expr::Closure(_) => true,
+        Expr::Reference(reference) => is_inert(&reference.expr),
+        Expr::Paren(paren) => is_inert(&paren.expr),
+        Expr::Group(group) => is_inert(&group.expr),
+        Expr::Cast(cast) => is_inert(&cast.expr),
+        // `*CONFIG` may make what it leads to.
+        Expr::Unary(unary) => !matches!(unary.op, UnOp::Deref(_)) && is_inert(&unary.expr),
+        Expr::Binary(binary) => is_inert(&binary.left) && is_inert(&binary.right),
+        Expr::Field(field) => is_inert(&field.base),
+        Expr::Tuple(tuple) => tuple.elems.iter().all(is_inert),
+        Expr::Array(array) => array.elems.iter().all(is_inert),
+        Expr::Repeat(repeat) => is_inert(&repeat.expr),
+        Expr::Range(range) => range.start.iter().chain(&range.end).all(|end| is_inert(end)),
+        Expr::Struct(literal) => {
+            literal.fields.iter().map(|field| &field.expr).chain(literal.rest.as_deref()).all(is_inert)
+        }
+        Expr::Call(call) => is_constructor(&call.func) && call.args.iter().all(is_inert),
+        _ => false,
+    }
+}
+
+/// Whether it is a tuple struct or a variant, by the way its name is written.
+fn is_constructor(function: &Expr) -> bool {
+    let Expr::Path(path) = function else { return false };
+    let last = path.path.segments.last().map(|segment| segment.ident.to_string());
+    last.is_some_and(|name| name.starts_with(|first: char| first.is_uppercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_calls_nothing_leaves_nothing() {
+        for text in [
+            "1",
+            "-1",
+            "\"x\"",
+            "n",
+            "a::B",
+            "&x",
+            "&mut x",
+            "(1, n)",
+            "[1, 2]",
+            "[0; 8]",
+            "n as u8 + 1",
+            "(n)",
+            "x.y.0",
+            "TangleArg((12,))",
+            "Some(a::Thing { x: 1, ..base })",
+            "0..n",
+            "|x| f(x)",
+        ] {
+            assert!(is_inert(&syn::parse_str(text).expect(text)), "{text}");
+        }
+        for text in ["f()", "x.len()", "vec![1]", "&f()", "Some(f())", "*CONFIG", "a::new(1)", "{ 1 }", "S { x: f() }"]
+        {
+            assert!(!is_inert(&syn::parse_str(text).expect(text)), "{text}");
+        }
+    }
+}

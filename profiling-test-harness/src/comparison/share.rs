@@ -1,0 +1,109 @@
+//! What the CPU time of both versions consists of.
+
+use profiling_core::sample::Sample;
+use profiling_core::statistics::comparison::{Outcome, Reach};
+
+/// The least share of system time at which an undecided CPU time may be undecided for its sake.
+const MUCH_SYSTEM_TIME: f64 = 0.25;
+/// Where CPU time is so much more than wall time, several threads have run at once.
+const IN_PARALLEL: f64 = 1.02;
+/// What the readings themselves make of a difference.
+const READINGS_NS: f64 = 2_000.0;
+
+/// Times of all trials, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Shares {
+    old: Times,
+    new: Times,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Times {
+    executions: f64,
+    wall: f64,
+    cpu: f64,
+    /// In the kernel.
+    system: f64,
+}
+
+impl Times {
+    fn add(&mut self, samples: &[Sample]) {
+        for sample in samples {
+            self.executions += 1.0;
+            self.wall += sample.wall_ns as f64;
+            self.cpu += sample.cpu_ns.unwrap_or(0) as f64;
+            self.system += sample.cpu_system_ns.unwrap_or(0) as f64;
+        }
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.cpu > self.wall * IN_PARALLEL + self.executions * READINGS_NS
+    }
+}
+
+impl Shares {
+    /// Takes the samples of a trial.
+    pub(super) fn take(&mut self, old: &[Sample], new: &[Sample]) {
+        self.old.add(old);
+        self.new.add(new);
+    }
+
+    /// Whether counting sees all of an effect on the CPU time.
+    pub(super) fn reach(&self, outcome: Outcome, effect: f64, minimum_effect: f64) -> Reach {
+        if self.old.is_parallel() || self.new.is_parallel() {
+            return Reach::Threads;
+        }
+        let [cpu, system] = [self.old.cpu.max(1.0), (self.new.system - self.old.system).abs()];
+        let large = self.old.system.max(self.new.system) / cpu >= MUCH_SYSTEM_TIME;
+        // Half of what would matter may come from the kernel's clock, which ticks.
+        let carries = system / cpu > effect.abs().max(minimum_effect) / 2.0;
+        if carries || (outcome == Outcome::Undecided && large) { Reach::SystemTime } else { Reach::Whole }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(wall_us: u64, user_us: u64, system_us: u64) -> Vec<Sample> {
+        let sample = Sample {
+            wall_ns: wall_us * 1000,
+            cpu_ns: Some((user_us + system_us) * 1000),
+            cpu_user_ns: Some(user_us * 1000),
+            cpu_system_ns: Some(system_us * 1000),
+            ..Sample::default()
+        };
+        vec![sample; 10]
+    }
+
+    fn reach(old: &[Sample], new: &[Sample], outcome: Outcome, effect: f64) -> Reach {
+        let mut shares = Shares::default();
+        shares.take(old, new);
+        shares.reach(outcome, effect, 0.02)
+    }
+
+    #[test]
+    fn user_time_carries_an_effect_unless_the_kernel_has_more_to_do() {
+        let old = samples(1010, 980, 20);
+        let of = |new: &[Sample]| reach(&old, new, Outcome::Regressed, 0.05);
+        assert_eq!(of(&samples(1060, 1030, 20)), Reach::Whole);
+        assert_eq!(of(&samples(1060, 1015, 35)), Reach::Whole);
+        assert_eq!(of(&samples(1060, 980, 70)), Reach::SystemTime);
+    }
+
+    #[test]
+    fn what_is_undecided_may_be_so_for_the_kernels_sake() {
+        let [little, much] = [20, 400].map(|system| samples(1010, 1000 - system, system));
+        assert_eq!(reach(&little, &little, Outcome::Undecided, 0.001), Reach::Whole);
+        assert_eq!(reach(&much, &much, Outcome::Undecided, 0.001), Reach::SystemTime);
+        assert_eq!(reach(&much, &much, Outcome::Regressed, 0.05), Reach::Whole);
+    }
+
+    #[test]
+    fn threads_that_run_at_once_may_get_into_each_others_way() {
+        let [alone, together] = [1001, 700].map(|wall| samples(wall, 1000, 0));
+        assert_eq!(reach(&alone, &alone, Outcome::Regressed, 0.05), Reach::Whole);
+        assert_eq!(reach(&alone, &together, Outcome::Regressed, 0.05), Reach::Threads);
+        assert_eq!(reach(&together, &alone, Outcome::Regressed, 0.05), Reach::Threads);
+    }
+}
