@@ -5,8 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+pub use crate::around::Around;
 use crate::budget::Budget;
 use crate::fixture::{Fixture, Unmade};
+use crate::measure::boundary::Boundary;
+use crate::measure::retention::Inputs;
 use crate::measure::{Meter, markers};
 use crate::sampling::Samples;
 use crate::stage::recorder;
@@ -53,17 +56,6 @@ pub struct JobDescriptor {
     pub around: Around,
     /// How to execute the job.
     pub entry: Entry,
-}
-
-/// The attribute's own code around a job's execution: what comes of it is no part of the job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Around {
-    /// `fixture`, before the first execution.
-    pub fixture: bool,
-    /// `setup`, or `args` that call something, before each.
-    pub before: bool,
-    /// `verify` or `teardown`, after each.
-    pub after: bool,
 }
 
 /// What has a process of its own.
@@ -179,11 +171,17 @@ pub struct Execution {
     meter: Meter,
     fixture: Fixture,
     observer: Option<Observer>,
+    /// Where it is asked what an execution leaves behind.
+    boundary: Option<Boundary>,
 }
 
 impl Execution {
     pub(crate) fn new(number: u64, levels: &'static [usize], meter: Meter) -> Self {
-        Self { number, levels, meter, fixture: Fixture::default(), observer: None }
+        Self { number, levels, meter, fixture: Fixture::default(), observer: None, boundary: None }
+    }
+
+    pub(crate) fn boundary_mut(&mut self) -> &mut Option<Boundary> {
+        &mut self.boundary
     }
 
     pub(crate) fn fixture_mut(&mut self) -> &mut Fixture {
@@ -250,9 +248,33 @@ impl Execution {
         self.fixture.keep(values);
     }
 
+    /// Notes what a call can do with its inputs. `shared`: `setup` has made them, or there is code that comes after.
+    /// `changeable`: they are lent for being changed.
+    pub fn inputs<T>(&mut self, _inputs: &T, shared: bool, changeable: bool) {
+        let inputs = match (changeable || std::mem::needs_drop::<T>(), shared) {
+            (false, _) => Inputs::Lent,
+            (true, false) => Inputs::Given,
+            (true, true) => Inputs::Shared,
+        };
+        if let Some(boundary) = &mut self.boundary {
+            boundary.note_inputs(inputs);
+        }
+    }
+
+    /// Drops what the call has returned, once nobody wants to see it any more.
+    pub fn drop_output<T>(&mut self, output: T) {
+        match &mut self.boundary {
+            Some(boundary) => boundary.drop_output(output),
+            None => drop(output),
+        }
+    }
+
     /// Opens the measured window. The last thing it does is read the clock.
     #[inline]
     pub fn start(&mut self) {
+        if let Some(boundary) = &mut self.boundary {
+            boundary.open();
+        }
         if let Some(Observer(observe)) = &mut self.observer {
             observe(Moment::Call);
         }
@@ -265,6 +287,9 @@ impl Execution {
     pub fn stop(&mut self) {
         markers::profiling_execution_ends(&mut self.meter);
         recorder::close();
+        if let Some(boundary) = &mut self.boundary {
+            boundary.close(self.meter.kept_heap_bytes());
+        }
         if let Some(Observer(observe)) = &mut self.observer {
             observe(Moment::Return);
         }

@@ -25,6 +25,8 @@
 
 #[cfg(feature = "formats")]
 pub mod advise;
+#[cfg(feature = "profiling")]
+mod around;
 #[cfg(feature = "formats")]
 pub mod breakdown;
 #[cfg(feature = "formats")]

@@ -13,8 +13,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::breakdown::Breakdown;
-use crate::job::{Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
-use crate::measure::leftovers::{Before, Leftovers};
+use crate::job::{Around, Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
+use crate::measure::boundary::Boundary;
+use crate::measure::leftovers::Leftovers;
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
 use crate::runtime_metrics::{RuntimeWatch, polled};
@@ -26,7 +27,7 @@ use crate::tangle::{JobProfile, ProfilingError};
 #[derive(Debug)]
 pub struct CaseRunner {
     entry: Entry,
-    has_fixture: bool,
+    around: Around,
     runtime: Option<tokio::runtime::Runtime>,
     execution: Execution,
     /// Of an async job's runtime.
@@ -54,8 +55,8 @@ impl CaseRunner {
         recorder::clear();
         let watch = runtime.as_ref().map(|runtime| RuntimeWatch::new(runtime.handle()));
         let execution = Execution::new(number, case.levels(), meter);
-        let (entry, has_fixture) = (case.job.entry, case.job.around.fixture);
-        Ok(Self { entry, has_fixture, runtime, execution, watch, retained: 0 })
+        let (entry, around) = (case.job.entry, case.job.around);
+        Ok(Self { entry, around, runtime, execution, watch, retained: 0 })
     }
 
     /// Makes the values of the job's `fixture`, where it has one and they are not there: as the first execution
@@ -65,7 +66,7 @@ impl CaseRunner {
     ///
     /// Where that returned `Err` or panicked.
     pub fn prepare(&mut self) -> Result<(), Failure> {
-        if !self.has_fixture || self.execution.fixture_mut().is_kept() {
+        if !self.around.fixture || self.execution.fixture_mut().is_kept() {
             return Ok(());
         }
         self.execution.fixture_mut().want();
@@ -94,6 +95,7 @@ impl CaseRunner {
     pub fn execute_noting(&mut self, on_wait: &mut dyn FnMut()) -> Result<Sample, Failure> {
         self.prepare()?;
         self.watch.iter_mut().for_each(|watch| watch.begin());
+        self.execution.boundary_mut().iter_mut().for_each(Boundary::begin);
         let live_before = allocator::live_bytes();
         let mut polled_ns = 0;
         let ended = self.call(&mut polled_ns);
@@ -103,8 +105,13 @@ impl CaseRunner {
         self.execution.meter().abandon();
         ended?;
         let mut sample = sample.ok_or_else(|| Failure("the job was not measured".to_owned()))?;
-        sample.retained_heap_bytes = live_before.and_then(|before| self.retained_since(before));
-        self.watch.iter_mut().for_each(|watch| watch.end(polled_ns));
+        sample.retained_heap_bytes = live_before.and_then(|before| {
+            let own = self.execution.boundary_mut().as_ref().map_or(0, Boundary::own_bytes);
+            let left = self.retained_since(before + own)?;
+            Some(self.execution.boundary_mut().as_mut().map_or(left, |boundary| boundary.retained(left)))
+        });
+        let looked_ns = self.execution.boundary_mut().as_ref().map_or(0, Boundary::own_ns);
+        self.watch.iter_mut().for_each(|watch| watch.end(polled_ns.saturating_sub(looked_ns)));
         Ok(sample)
     }
 
@@ -124,10 +131,20 @@ impl CaseRunner {
         self.execution.observe(Observer(Box::new(observer)));
     }
 
-    /// What there is now and was not before. Lets the job's runtime finish what it has begun.
+    /// Looks at what there is before anything of the user's runs, so that [`left`](Self::left) can tell what came
+    /// later.
+    pub fn look_around(&mut self) {
+        let metrics = self.runtime.as_ref().map(tokio::runtime::Runtime::metrics);
+        *self.execution.boundary_mut() = Some(Boundary::new(self.around, metrics));
+    }
+
+    /// What the executions have left behind since [`look_around`](Self::look_around); nothing without it. Lets the
+    /// job's runtime finish what it has begun.
     #[must_use]
-    pub fn left_since(&self, before: &Before) -> Leftovers {
-        before.left(&mut |pause| match &self.runtime {
+    pub fn left(&mut self) -> Leftovers {
+        let Self { runtime, execution, .. } = self;
+        let Some(boundary) = execution.boundary_mut() else { return Leftovers::default() };
+        boundary.left(&mut |pause| match runtime {
             Some(runtime) => runtime.block_on(async { tokio::time::sleep(pause).await }),
             None => std::thread::sleep(pause),
         })
@@ -137,6 +154,7 @@ impl CaseRunner {
     pub fn forget(&mut self) {
         recorder::clear();
         self.watch.iter_mut().for_each(|watch| watch.clear());
+        self.execution.boundary_mut().iter_mut().for_each(Boundary::forget);
     }
 
     /// What was recorded inside of the executions since [`forget`](Self::forget), or since the beginning.

@@ -487,7 +487,7 @@ fn is_next_equals(input: ParseStream<'_>) -> bool {
 }
 
 /// Whether `word` stands anywhere in `tokens`, be it as `{word}` in a format string.
-fn mentions(tokens: TokenStream, word: &str) -> bool {
+pub(crate) fn mentions(tokens: TokenStream, word: &str) -> bool {
     tokens.into_iter().any(|tree| match tree {
         TokenTree::Group(group) => mentions(group.stream(), word),
         TokenTree::Ident(ident) => ident == word,

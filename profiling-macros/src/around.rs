@@ -1,8 +1,9 @@
 //! What of the attribute is code that runs beside the job, and may leave something behind that isn't the job's.
 
+use quote::ToTokens;
 use syn::{Expr, UnOp};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, mentions};
 
 /// The code around a job's own execution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +25,13 @@ impl Around {
             after: arguments.verify.is_some() || arguments.teardown.is_some(),
         }
     }
+}
+
+/// Whether a call may change what it is lent: `mut` stands somewhere in what makes its inputs.
+pub(crate) fn changes_inputs(arguments: &Arguments, args: &[Expr]) -> bool {
+    let setup = &arguments.setup;
+    setup.iter().any(|binding| binding.mutability.is_some())
+        || setup.iter().map(|binding| &binding.value).chain(args).any(|value| mentions(value.to_token_stream(), "mut"))
 }
 
 /// Whether an expression calls nothing: literals, names, and what is put together from them.

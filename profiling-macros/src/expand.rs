@@ -11,7 +11,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 
 use crate::arguments::{Arguments, Auto, Binding, Budget, Check, Flags, Integer, Isolation, Param, Samples, Values};
-use crate::around::Around;
+use crate::around::{self, Around};
 use crate::errors::Errors;
 use crate::function::{Function, Returns};
 use crate::job::{Entry, Job};
@@ -44,6 +44,7 @@ struct Registration<'a> {
     span: Span,
     krate: TokenStream,
     private: TokenStream,
+    around: Around,
 }
 
 impl<'a> Registration<'a> {
@@ -52,7 +53,8 @@ impl<'a> Registration<'a> {
         let path = job.arguments.krate.as_ref().map(ToTokens::to_token_stream);
         let krate = path.unwrap_or_else(|| quote_spanned!(span=> ::profiling_core));
         let private = quote_spanned!(span=> #krate::__private);
-        Self { job, arguments: &job.arguments, function: &job.function, span, krate, private }
+        let around = Around::of(&job.arguments, &job.args);
+        Self { job, arguments: &job.arguments, function: &job.function, span, krate, private, around }
     }
 
     /// A block that core's macro drops as a whole where core has the feature `profiling` off.
@@ -78,7 +80,7 @@ impl<'a> Registration<'a> {
             Isolation::Case => quote_spanned!(self.span=> Case),
             Isolation::Sample => quote_spanned!(self.span=> Sample),
         };
-        let Around { fixture, before, after } = Around::of(arguments, &self.job.args);
+        let Around { fixture, before, after } = self.around;
         let entry = self.entry();
         quote_spanned! {self.span=>
             #private::JobDescriptor {
@@ -318,7 +320,13 @@ impl<'a> Registration<'a> {
         } else {
             quote_spanned!(self.span=> #private::black_box((__job, (#(#args,)*))))
         };
-        quote_spanned!(self.span=> match #inputs { (__job, __args) => { #measured } })
+        let noted = self.around.before.then(|| {
+            let Around { after, .. } = self.around;
+            let shared = after || !self.arguments.setup.is_empty();
+            let changeable = around::changes_inputs(self.arguments, args);
+            quote_spanned!(self.span=> __execution.inputs(&__args, #shared, #changeable);)
+        });
+        quote_spanned!(self.span=> match #inputs { (__job, __args) => { #noted #measured } })
     }
 
     /// The measured window, and the judgement of what the function returned.
@@ -331,12 +339,21 @@ impl<'a> Registration<'a> {
         if self.function.returns == Returns::Nothing && !self.is_judged() {
             return quote_spanned!(self.span=> __execution.start(); #call; __execution.stop(););
         }
+        let (outcome, result) = match &judgement {
+            Some(judgement) => (
+                Some(quote_spanned!(self.span=> let __outcome = { #judgement };)),
+                Some(quote_spanned!(self.span=> __outcome)),
+            ),
+            None => (None, None),
+        };
         quote_spanned! {self.span=>
             __execution.start();
             let __output = #call;
             #private::black_box(&__output);
             __execution.stop();
-            #judgement
+            #outcome
+            __execution.drop_output(__output);
+            #result
         }
     }
 

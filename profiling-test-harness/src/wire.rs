@@ -178,6 +178,8 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use profiling_core::measure::leftovers::Left;
+
     use super::*;
 
     #[test]
@@ -218,7 +220,10 @@ mod tests {
             Message::Measured(Sample { wall_ns: 3, retained_heap_bytes: Some(-1), ..Sample::default() }),
             Message::Failed { reason: "returned Err: \"a\nb\"".to_owned() },
             Message::Waiting,
-            Message::Done(Leftovers { listens: vec!["[::1]:80".to_owned()], ..Leftovers::default() }),
+            Message::Done(Leftovers {
+                job: Left { listens: vec!["[::1]:80".to_owned()], ..Left::default() },
+                ..Leftovers::default()
+            }),
         ];
         let mut sender = Sender::new(Vec::new());
         for message in &messages {

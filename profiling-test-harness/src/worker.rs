@@ -7,7 +7,6 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use profiling_core::job::{Case, JobDescriptor};
-use profiling_core::measure::leftovers::Before;
 use profiling_core::measure::{Meter, clock};
 use profiling_core::registry;
 use profiling_core::runner::CaseRunner;
@@ -83,7 +82,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
     let meter = if assignment.hardware { Meter::with_instructions() } else { Meter::new() };
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
     let binary = Identity::of_this_process();
-    let before = Before::now();
+    runner.look_around();
     let witness = witness.map(Testifying::meet);
     let (protocol, at_ns, fixture) = (PROTOCOL, clock::shared_ns(), case.job.around.fixture);
     sender.send(&Message::Ready { protocol, at_ns, fixture, binary })?;
@@ -95,7 +94,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
         }
     }
     let witness = witness.map(|witness| witness.begin(case.job, &mut runner));
-    let executed = execute_all(assignment, &mut runner, &before, &mut sender, witness);
+    let executed = execute_all(assignment, &mut runner, &mut sender, witness);
     if case.job.around.fixture {
         runner.release();
     }
@@ -106,7 +105,6 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
 fn execute_all(
     assignment: &Assignment,
     runner: &mut CaseRunner,
-    before: &Before,
     sender: &mut Sender<Lower>,
     witness: Option<Testimony>,
 ) -> io::Result<()> {
@@ -147,7 +145,7 @@ fn execute_all(
     if let Some(witness) = witness {
         sender.send(&Message::Witnessed(witness.end()))?;
     }
-    sender.send(&Message::Done(runner.left_since(before)))
+    sender.send(&Message::Done(runner.left()))
 }
 
 #[cfg(unix)]

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::{Evidence, Finding, Leftover, named};
-use crate::measure::leftovers::Leftovers;
+use super::{Certainty, Evidence, Finding, Leftover, named};
+use crate::measure::leftovers::{Left, Leftovers};
+use crate::measure::retention::HeapDoubt;
 use crate::sample::Column;
 use crate::samples::CaseSamples;
 use crate::statistics::Growth;
@@ -17,23 +18,46 @@ impl Evidence {
     ///
     /// Where the samples can't be read.
     pub fn of(samples: &CaseSamples, executions: u64, left: &Leftovers) -> io::Result<Self> {
-        let all = |names: &[String], leftover: fn(String) -> Leftover| named(names, |name| leftover(name).seen());
-        let found = heap(samples)?
+        let found = heap(samples, left.heap_doubt)?
             .into_iter()
             .chain(threads(left, executions, samples)?)
-            .chain(all(&left.processes, |name| Leftover::Process { name }))
-            .chain(all(&left.listens, |address| Leftover::Listener { address }))
-            .chain(all(&left.connected, |address| Leftover::Connection { address }))
+            .chain(all(&left.job, &Certainty::Seen))
+            .chain(all(&left.unclear, &beside()))
             .collect();
         Ok(found)
     }
 }
 
-fn heap(samples: &CaseSamples) -> io::Result<Option<Finding>> {
+/// Of what came while something ran that isn't the job.
+fn beside() -> Certainty {
+    let reason = "something that `setup`, `args`, `verify`, `teardown` or a fixture has started was running beside the \
+                  job, and may have done it";
+    Certainty::Unknown { reason: reason.to_owned() }
+}
+
+/// Processes and sockets.
+fn all(left: &Left, certainty: &Certainty) -> Vec<Finding> {
+    let kind = |names: &[String], leftover: fn(String) -> Leftover| {
+        named(names, |name| Finding { leftover: leftover(name), certainty: certainty.clone(), more: 0 })
+    };
+    let mut findings = kind(&left.processes, |name| Leftover::Process { name });
+    findings.extend(kind(&left.listens, |address| Leftover::Listener { address }));
+    findings.extend(kind(&left.connected, |address| Leftover::Connection { address }));
+    findings
+}
+
+fn heap(samples: &CaseSamples, doubt: Option<HeapDoubt>) -> io::Result<Option<Finding>> {
     let Some(retained) = samples.column(Column::RetainedHeapBytes) else { return Ok(None) };
     let Some(growth) = Growth::of_values(&retained)? else { return Ok(None) };
     let [bytes, low, high] = [growth.slope, growth.low, growth.high].map(rounded);
-    Ok(Some(Leftover::Heap { bytes, low, high }.seen()))
+    let certainty = match doubt {
+        None => Certainty::Seen,
+        Some(HeapDoubt::Running) => beside(),
+        Some(HeapDoubt::Inputs) => Certainty::Unknown {
+            reason: "the job may have kept what it was given, or `setup` something of its own".to_owned(),
+        },
+    };
+    Ok(Some(Finding { leftover: Leftover::Heap { bytes, low, high }, certainty, more: 0 }))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounded on purpose")]
@@ -42,14 +66,25 @@ fn rounded(bytes: f64) -> i64 {
 }
 
 fn threads(left: &Leftovers, executions: u64, samples: &CaseSamples) -> io::Result<Option<Finding>> {
-    let busy = &left.busy_threads;
-    if let Some(name) = busy.first() {
-        let finding = Leftover::Thread { name: name.clone() }.seen();
-        return Ok(Some(Finding { more: busy.len() as u64 - 1, ..finding }));
+    let finding = |leftover, certainty, more| Ok(Some(Finding { leftover, certainty, more }));
+    for (left, certainty) in [(&left.job, Certainty::Seen), (&left.unclear, beside())] {
+        if let Some((name, others)) = left.busy_threads.split_first() {
+            return finding(Leftover::Thread { name: name.clone() }, certainty, others.len() as u64);
+        }
     }
-    // A pool's idle threads are started once; these come with every execution.
-    let counts = samples.column(Column::PeakThreads).filter(|counts| counts.count() >= 3);
-    let Some(counts) = counts.filter(|_| left.threads >= executions) else { return Ok(None) };
+    let (seen, possible) = (left.job.threads, left.job.threads + left.unclear.threads);
+    if possible < executions || !more_with_each(samples)? {
+        return Ok(None);
+    }
+    let (count, certainty) = if seen < executions { (possible, beside()) } else { (seen, Certainty::Seen) };
+    finding(Leftover::Threads { count, executions }, certainty, 0)
+}
+
+/// Whether every sample has had more threads than the one before. A pool's idle threads are started once.
+fn more_with_each(samples: &CaseSamples) -> io::Result<bool> {
+    let Some(counts) = samples.column(Column::PeakThreads).filter(|counts| counts.count() >= 3) else {
+        return Ok(false);
+    };
     let (mut before, mut with_each) = (0_u64, true);
     counts.visit(&mut |piece| {
         for &count in piece {
@@ -57,7 +92,7 @@ fn threads(left: &Leftovers, executions: u64, samples: &CaseSamples) -> io::Resu
             before = count;
         }
     })?;
-    Ok(with_each.then(|| Leftover::Threads { count: left.threads, executions }.seen()))
+    Ok(with_each)
 }
 
 #[cfg(test)]
@@ -79,9 +114,28 @@ mod tests {
         evidence_of(samples, 12, left).sentences(Subject::State)
     }
 
+    fn everything() -> Left {
+        Left {
+            listens: vec!["127.0.0.1:4711".to_owned()],
+            connected: vec!["10.0.0.1:80".to_owned(), "10.0.0.1:80".to_owned()],
+            busy_threads: vec!["ticker".to_owned()],
+            processes: vec!["sleep".to_owned()],
+            threads: 1,
+        }
+    }
+
+    #[test]
+    fn what_may_be_anothers_is_unknown() {
+        let left = Leftovers { unclear: everything(), heap_doubt: Some(HeapDoubt::Inputs), ..Leftovers::default() };
+        let evidence = evidence_of(&retaining(&[1 << 20; 10]), 12, &left);
+        assert_eq!(evidence.findings().len(), 5);
+        assert!(evidence.findings().iter().all(|finding| !finding.is_seen()), "{evidence:?}");
+    }
+
     #[test]
     fn nothing_left_is_no_evidence() {
-        let left = Leftovers { file_descriptors: Some(3), threads: 4, ..Leftovers::default() };
+        let job = Left { threads: 4, ..Left::default() };
+        let left = Leftovers { file_descriptors: Some(3), job, ..Leftovers::default() };
         assert_eq!(evidence_of(&retaining(&[500, 0, 0, 0, 0]), 12, &left), Evidence::default());
         assert_eq!(evidence_of(&[Sample::default(); 10], 12, &left), Evidence::default());
     }
@@ -96,13 +150,7 @@ mod tests {
 
     #[test]
     fn everything_left_is_named() {
-        let left = Leftovers {
-            listens: vec!["127.0.0.1:4711".to_owned()],
-            connected: vec!["10.0.0.1:80".to_owned(), "10.0.0.1:80".to_owned()],
-            busy_threads: vec!["ticker".to_owned()],
-            processes: vec!["sleep".to_owned()],
-            ..Leftovers::default()
-        };
+        let left = Leftovers { job: everything(), ..Leftovers::default() };
         let evidence = evidence_of(&[], 1, &left);
         let expected = ["leaves a thread running, such as `ticker`", "leaves the process `sleep` running"];
         assert_eq!(evidence.sentences(Subject::State), expected);
@@ -112,7 +160,7 @@ mod tests {
 
     #[test]
     fn idle_threads_are_evidence_where_every_execution_leaves_one() {
-        let left = Leftovers { threads: 12, ..Leftovers::default() };
+        let left = Leftovers { job: Left { threads: 12, ..Left::default() }, ..Leftovers::default() };
         let counting = |counts: [u64; 4]| {
             let samples = counts.map(|count| Sample { peak_threads: Some(count), ..Sample::default() });
             stateful(&samples, &left)

@@ -1,11 +1,14 @@
 //! Open file descriptors, and what the sockets among them are connected to; Linux only.
 
-/// An open socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Socket {
-    descriptor: i32,
-    /// Identifies the socket for as long as it is open.
+/// An open file descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Descriptor {
+    number: i32,
+    device: u64,
+    /// With the device, identifies what it leads to for as long as it is open.
     pub inode: u64,
+    /// Whether it leads to a socket.
+    pub is_socket: bool,
 }
 
 /// What a socket is for.
@@ -35,18 +38,31 @@ pub fn count_of(process: u32) -> Option<u64> {
     os::count_of(process)
 }
 
-/// The sockets that this process has open.
-#[must_use]
-pub fn sockets() -> Vec<Socket> {
-    os::sockets()
+/// Makes of what this process had open at an earlier look, or of nothing, what it has open now, in order; nothing
+/// where the platform doesn't tell.
+pub fn list(known: &mut Vec<Descriptor>) {
+    os::list(known);
+    known.sort_unstable();
 }
 
-impl Socket {
-    /// What the socket is for; `None` where it neither listens nor is connected to anything with an
-    /// address, as the two ends of a pair within the process are not.
+impl Descriptor {
+    /// What a socket is for; `None` for anything else, and where it neither listens nor is connected to anything
+    /// with an address, as the two ends of a pair within the process are not.
     #[must_use]
     pub fn connection(&self) -> Option<Connection> {
-        os::connection(self.descriptor)
+        if self.is_socket { os::connection(self.number) } else { None }
+    }
+
+    /// A socket's own address.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        if self.is_socket { os::own_address(self.number) } else { None }
+    }
+
+    /// Whether both lead to the same socket.
+    #[must_use]
+    pub fn is_same_socket(&self, other: &Self) -> bool {
+        self.is_socket && other.is_socket && (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
@@ -56,7 +72,7 @@ mod os {
     use std::mem::{self, MaybeUninit};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-    use super::{Connection, Socket};
+    use super::{Connection, Descriptor};
 
     const DIRECTORY: &str = "/proc/self/fd";
 
@@ -79,22 +95,49 @@ mod os {
         Some(fs::read_dir(directory).ok()?.count() as u64)
     }
 
-    pub(super) fn sockets() -> Vec<Socket> {
-        let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
-        let descriptors = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        descriptors.filter_map(|descriptor| Some(Socket { descriptor, inode: socket_inode(descriptor)? })).collect()
+    /// A call for each number is sooner done than reading the directory, if it can be told when all were found.
+    pub(super) fn list(known: &mut Vec<Descriptor>) {
+        let count = size(DIRECTORY).map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        known.retain_mut(|one| describe(one.number).map(|now| *one = now).is_some());
+        let still = known.len();
+        // New ones take the lowest numbers.
+        for number in 0..i32::try_from(count).map_or(0, |count| count.saturating_add(16)) {
+            if known.len() >= count {
+                return;
+            }
+            if known[..still].binary_search_by_key(&number, |one| one.number).is_err() {
+                known.extend(describe(number));
+            }
+        }
+        if known.len() < count {
+            list_directory(known);
+        }
     }
 
-    /// Identifies an open socket; `None` for what is open and is none.
-    fn socket_inode(descriptor: i32) -> Option<u64> {
+    fn list_directory(into: &mut Vec<Descriptor>) {
+        into.clear();
+        let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+        let numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        // The directory itself is closed by now.
+        into.extend(numbers.into_iter().filter_map(describe));
+    }
+
+    /// What a descriptor leads to; `None` for one that isn't open.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "their sizes differ between targets")]
+    fn describe(number: i32) -> Option<Descriptor> {
         let mut status = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: `status` is valid for a write of one `stat`, which is all that the call does.
-        if unsafe { libc::fstat(descriptor, status.as_mut_ptr()) } != 0 {
+        if unsafe { libc::fstat(number, status.as_mut_ptr()) } != 0 {
             return None;
         }
         // SAFETY: the call succeeded, so it has written the whole `stat`.
         let status = unsafe { status.assume_init() };
-        (status.st_mode & libc::S_IFMT == libc::S_IFSOCK).then_some(status.st_ino)
+        let is_socket = status.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+        Some(Descriptor { number, device: status.st_dev as u64, inode: status.st_ino as u64, is_socket })
+    }
+
+    pub(super) fn own_address(descriptor: i32) -> Option<String> {
+        address(descriptor, libc::getsockname)
     }
 
     pub(super) fn connection(descriptor: i32) -> Option<Connection> {
@@ -194,8 +237,10 @@ mod os {
         use super::*;
 
         fn of(socket: &impl AsRawFd) -> Option<Connection> {
-            let inode = sockets().into_iter().find(|open| open.descriptor == socket.as_raw_fd());
-            inode.expect("it is open").connection()
+            let mut open = Vec::new();
+            list(&mut open);
+            let found = open.into_iter().find(|open| open.number == socket.as_raw_fd());
+            found.expect("it is open").connection()
         }
 
         #[test]
@@ -229,6 +274,20 @@ mod os {
         }
 
         #[test]
+        fn both_ways_list_the_same() {
+            let file = fs::File::open("/dev/null").expect("there is one");
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            let [mut one, mut other] = [Vec::new(), Vec::new()];
+            list(&mut one);
+            list_directory(&mut other);
+            for (number, is_socket) in [(file.as_raw_fd(), false), (socket.as_raw_fd(), true)] {
+                let found = [&one, &other].map(|open| open.iter().find(|open| open.number == number).copied());
+                assert_eq!(found[0], found[1]);
+                assert_eq!(found[0].map(|open| open.is_socket), Some(is_socket));
+            }
+        }
+
+        #[test]
         fn descriptors_are_counted() {
             let before = count().expect("Linux tells");
             let files: Vec<fs::File> = (0..100).map(|_| fs::File::open("/dev/null").expect("there is one")).collect();
@@ -241,7 +300,7 @@ mod os {
 
 #[cfg(not(target_os = "linux"))]
 mod os {
-    use super::{Connection, Socket};
+    use super::{Connection, Descriptor};
 
     pub(super) fn count() -> Option<u64> {
         None
@@ -251,8 +310,10 @@ mod os {
         None
     }
 
-    pub(super) fn sockets() -> Vec<Socket> {
-        Vec::new()
+    pub(super) fn list(_into: &mut Vec<Descriptor>) {}
+
+    pub(super) fn own_address(_descriptor: i32) -> Option<String> {
+        None
     }
 
     pub(super) fn connection(_descriptor: i32) -> Option<Connection> {

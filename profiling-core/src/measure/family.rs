@@ -57,6 +57,10 @@ pub struct Descendant {
     pub id: u32,
     /// When it was started, in the kernel's ticks since boot; tells it from a later one with the same id.
     pub started: u64,
+    /// Its parent, or whoever has adopted it.
+    pub parent: u32,
+    /// Its session.
+    pub session: u32,
     /// The name of its program, cut to 15 bytes as the kernel does.
     pub name: String,
     /// Whether it has ended, though nobody has waited for it.
@@ -81,6 +85,12 @@ pub fn has_started_any() -> bool {
 #[must_use]
 pub fn children_of(process: u32) -> Vec<u32> {
     os::children(process)
+}
+
+/// The session of this process; `None` where the platform doesn't tell.
+#[must_use]
+pub fn own_session() -> Option<u32> {
+    os::own_session()
 }
 
 /// The processes that descend from another one, which may have ended meanwhile.
@@ -173,11 +183,16 @@ mod os {
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
                 let Some(stat) = Stat::of(child) else { continue };
-                found.push(Descendant { id: child, started: stat.started, name: stat.name, ended: stat.ended });
+                let Stat { name, ended, session, started, .. } = stat;
+                found.push(Descendant { id: child, started, parent, session, name, ended });
                 parents.push(child);
             }
         }
         found
+    }
+
+    pub(super) fn own_session() -> Option<u32> {
+        Some(Stat::of(std::process::id())?.session)
     }
 
     pub(super) fn children(parent: u32) -> Vec<u32> {
@@ -213,6 +228,7 @@ mod os {
         name: String,
         ended: bool,
         parent: u32,
+        session: u32,
         user: u64,
         system: u64,
         children: u64,
@@ -235,6 +251,7 @@ mod os {
                 name: name.to_owned(),
                 ended: matches!(*fields.first()?, "Z" | "X"),
                 parent: fields.get(1)?.parse().ok()?,
+                session: fields.get(3)?.parse().ok()?,
                 user: number(11)?,
                 system: number(12)?,
                 children: number(13)? + number(14)?,
@@ -291,6 +308,7 @@ mod os {
                 name: "a (b) c".to_owned(),
                 ended: true,
                 parent: 26_868,
+                session: 1_065,
                 user: 19,
                 system: 3,
                 children: 9,
@@ -327,6 +345,10 @@ mod os {
 
     pub(super) fn descendants_of(_process: u32) -> Vec<Descendant> {
         Vec::new()
+    }
+
+    pub(super) fn own_session() -> Option<u32> {
+        None
     }
 
     pub(super) fn children(_parent: u32) -> Vec<u32> {

@@ -6,17 +6,23 @@
 //! the two clock readings there is nothing but the job.
 
 pub mod allocator;
+mod ancestry;
+pub(crate) mod boundary;
+mod bystanders;
 pub mod clock;
 pub mod cpu;
 pub mod descriptors;
 pub mod family;
 pub mod hardware;
+mod inventory;
 pub mod io;
+mod ledger;
 pub mod leftovers;
 pub mod markers;
 pub mod memory;
 #[cfg(target_os = "linux")]
 mod procfs;
+pub mod retention;
 pub mod schedule;
 pub mod thread;
 pub mod threads;
@@ -66,6 +72,8 @@ struct Opened {
 struct Closed {
     sample: Sample,
     family: Option<(Family, FamilyAfter)>,
+    /// Heap bytes that are live and were not.
+    kept_heap_bytes: Option<i64>,
 }
 
 impl Meter {
@@ -151,7 +159,8 @@ impl Meter {
                 .zip(opened.instructions)
                 .and_then(|(after, before)| after.since(&before)),
         };
-        self.closed = Some(Closed { sample, family: opened.family.zip(Family::after()) });
+        let kept_heap_bytes = heap.map(|figures| figures.retained_bytes);
+        self.closed = Some(Closed { sample, family: opened.family.zip(Family::after()), kept_heap_bytes });
     }
 
     /// The figures of the last window that was opened and closed, with those of child processes. Where
@@ -161,13 +170,19 @@ impl Meter {
     /// [`Sample::retained_heap_bytes`] is for the caller to fill in, who knows when inputs and output
     /// are gone.
     pub fn take(&mut self, on_wait: &mut dyn FnMut()) -> Option<Sample> {
-        let Closed { mut sample, family } = self.closed.take()?;
+        let Closed { mut sample, family, .. } = self.closed.take()?;
         let family = family.and_then(|(before, after)| before.settle(after, on_wait)).unwrap_or_default();
         let add = |figure: &mut Option<u64>, more: u64| *figure = figure.map(|figure| figure + more);
         add(&mut sample.cpu_ns, family.cpu_ns);
         add(&mut sample.cpu_user_ns, family.user_ns);
         add(&mut sample.cpu_system_ns, family.system_ns);
         Some(sample)
+    }
+
+    /// How many bytes of the heap were live at the end of the last window and not at its beginning, output included.
+    #[must_use]
+    pub fn kept_heap_bytes(&self) -> Option<i64> {
+        self.closed.as_ref()?.kept_heap_bytes
     }
 
     /// Forgets a window that was opened and never closed, as a panic leaves it.

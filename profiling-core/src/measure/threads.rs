@@ -14,10 +14,25 @@ pub enum Activity {
     Blocked,
 }
 
+/// Puts the ids of the threads of this process in the place of what is in `into`; none where the platform doesn't
+/// tell.
+pub fn list(into: &mut Vec<u32>) {
+    into.clear();
+    os::list(into);
+}
+
 /// The ids of the threads of this process; none where the platform doesn't tell.
 #[must_use]
 pub fn ids() -> Vec<u32> {
-    os::ids()
+    let mut ids = Vec::new();
+    list(&mut ids);
+    ids
+}
+
+/// How often a thread was given a processor, ever; `None` where it has ended or the platform doesn't tell.
+#[must_use]
+pub fn turns(thread: u32) -> Option<u64> {
+    os::turns(thread)
 }
 
 /// What a thread is doing at this moment; `None` where it has ended or the platform doesn't tell.
@@ -35,13 +50,27 @@ pub fn name(thread: u32) -> Option<String> {
 #[cfg(target_os = "linux")]
 mod os {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     use super::Activity;
     use crate::measure::procfs;
 
-    pub(super) fn ids() -> Vec<u32> {
-        let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    const DIRECTORY: &str = "/proc/self/task";
+
+    pub(super) fn list(into: &mut Vec<u32>) {
+        // A directory has two links, and one more for each within.
+        if fs::metadata(DIRECTORY).is_ok_and(|directory| directory.nlink() == 3) {
+            into.push(std::process::id());
+            return;
+        }
+        let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+        into.extend(entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()));
+    }
+
+    /// How often a thread was given a processor, ever.
+    pub(super) fn turns(thread: u32) -> Option<u64> {
+        let statistics = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+        statistics.split_whitespace().nth(2)?.parse().ok()
     }
 
     pub(super) fn name(thread: u32) -> Option<String> {
@@ -131,7 +160,7 @@ mod os {
         #[test]
         fn a_thread_that_ended_does_nothing() {
             assert_eq!(activity(u32::MAX), None);
-            assert!(ids().contains(&std::process::id()));
+            assert!(super::super::ids().contains(&std::process::id()));
         }
     }
 }
@@ -140,8 +169,10 @@ mod os {
 mod os {
     use super::Activity;
 
-    pub(super) fn ids() -> Vec<u32> {
-        Vec::new()
+    pub(super) fn list(_into: &mut Vec<u32>) {}
+
+    pub(super) fn turns(_thread: u32) -> Option<u64> {
+        None
     }
 
     pub(super) fn name(_thread: u32) -> Option<String> {

@@ -6,6 +6,8 @@ mod baselines;
 #[cfg(target_os = "linux")]
 mod budgets;
 #[cfg(target_os = "linux")]
+mod bystanders;
+#[cfg(target_os = "linux")]
 mod cgroups;
 mod circumstances;
 mod configuration;

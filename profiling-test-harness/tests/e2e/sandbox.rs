@@ -50,6 +50,9 @@ pub(crate) const OPTIMISED: &str = r#"
     debug-assertions = true
 "#;
 
+/// Jobs that keep something, or look as if they did.
+const KEEPER: &str = include_str!("../fixtures/keeper.rs");
+
 /// The two lines of a user's `tests/profiling.rs`.
 pub(crate) fn two_lines(package: &str) -> String {
     format!("use {} as _;\nprofiling_test_harness::main!();\n", package.replace('-', "_"))
@@ -89,7 +92,17 @@ impl Package {
 
     /// Jobs that keep state or connections, start processes, or start slowly.
     pub(crate) fn keeper() -> Self {
-        let source = include_str!("../fixtures/keeper.rs");
+        let main = Self::main_of_keeper("keeper");
+        Self::shared("keeper", &[("src/lib.rs", KEEPER), ("tests/profiling.rs", &main)], "")
+    }
+
+    /// The same in a directory of its own.
+    pub(crate) fn keeper_at(name: &'static str, directory: &Path) -> Self {
+        let main = Self::main_of_keeper(name);
+        Self::at(name, directory, &[("src/lib.rs", KEEPER), ("tests/profiling.rs", &main)], DEPENDENCIES)
+    }
+
+    fn main_of_keeper(name: &str) -> String {
         let main = r#"
             fn main() -> std::process::ExitCode {
                 if std::env::var_os("KEEPER_CHILD").is_some() {
@@ -105,7 +118,7 @@ impl Package {
                 }
             }
         "#;
-        Self::shared("keeper", &[("src/lib.rs", source), ("tests/profiling.rs", main)], "")
+        main.replace("keeper::", &format!("{name}::"))
     }
 
     /// Jobs for a stage that is smaller than this machine.
@@ -129,6 +142,13 @@ impl Package {
     pub(crate) fn made() -> Self {
         let source = include_str!("../fixtures/made.rs");
         Self::shared("made", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("made"))], "")
+    }
+
+    /// Jobs beside which something runs.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bystanders() -> Self {
+        let source = include_str!("../fixtures/bystanders.rs");
+        Self::shared("bystanders", &[("src/lib.rs", source), ("tests/profiling.rs", &two_lines("bystanders"))], "")
     }
 
     /// Jobs that have much to say to the harness.

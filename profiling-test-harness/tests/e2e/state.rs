@@ -1,5 +1,9 @@
 //! What jobs keep, what their child processes cost, how they start.
 
+use std::fs::{self, File};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::cgroups;
@@ -75,6 +79,66 @@ fn the_working_directory_is_watched() {
     for _ in 0..2 {
         run(&mut sandbox.cargo("test --features profiling --test profiling")).expect_code(0);
         expect_stateful(&sandbox.profile("writes"), "left-here behind");
+    }
+}
+
+/// The sentence about each of the jobs that keep something, and the others.
+const KEEPING: [(&str, &str, &str); 7] = [
+    ("keeps_a_listener", "connection_evidence", "listens on 127.0.0.1:"),
+    ("keeps_a_client", "connection_evidence", "stays connected to 127.0.0.1:"),
+    ("grows_by_a_mib", "stateful_evidence", "retains 1,048,"),
+    ("extends_a_vec", "stateful_evidence", "bytes more after every execution"),
+    ("leaves_a_temporary_file", "stateful_evidence", "left-0 behind"),
+    ("leaves_a_thread", "stateful_evidence", "leaves a thread running, such as `ticker`"),
+    ("leaves_a_process", "stateful_evidence", "leaves the process `sleep` running"),
+];
+const KEEPING_NOTHING: [&str; 6] = [
+    "opens_and_closes",
+    "fills_a_cache_once",
+    "removes_its_file",
+    "leaves_an_idle_thread",
+    "waits_for_its_child",
+    "does_not_wait_for_its_child",
+];
+
+/// Output that is redirected into the package's directory, a process that rewrites a file there, another build.
+#[test]
+fn what_others_do_meanwhile_changes_no_verdict() {
+    let directory = crate::sandbox::own_directory("beset");
+    let sandbox = Sandbox::alone(Package::keeper_at("beset", &directory));
+    let jobs: Vec<&str> = KEEPING.iter().map(|job| job.0).chain(KEEPING_NOTHING).collect();
+    let mut harness = sandbox.harness(&format!("--exact {}", jobs.join(" ")));
+    harness.stdout(File::create(directory.join("run.log")).expect("writable"));
+    let mut build = sandbox.cargo("build --quiet");
+    build.env("CARGO_TARGET_DIR", directory.join("target")).env_remove("CARGO_BUILD_BUILD_DIR");
+    let done = AtomicBool::new(false);
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::write(directory.join("blueprint.json"), "{\"jobs\": []}").expect("writable");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let build = scope.spawn(move || run(&mut build));
+        let ran = harness.status().expect("it runs").success();
+        done.store(true, Ordering::Relaxed);
+        build.join().expect("no panic").expect_code(0);
+        ran
+    });
+    let log = fs::read_to_string(directory.join("run.log")).expect("written");
+    assert!(ran && log.contains("13 passed; 0 failed"), "{log}");
+    for (job, of, because) in KEEPING {
+        let profile = sandbox.profile(job);
+        let evidence = evidence(&profile, of);
+        assert!(evidence.iter().any(|sentence| sentence.contains(because)), "{job}: {evidence:?}");
+        let flags = [&profile["persistent_connections"], &profile["stateful"]];
+        let [connected, stateful] = if of == "connection_evidence" { [true, false] } else { [false, true] };
+        assert_eq!(flags, [connected, stateful], "{job}: {profile}");
+    }
+    for job in KEEPING_NOTHING {
+        let profile = sandbox.profile(job);
+        expect_nothing_kept(&profile);
+        assert_eq!(profile["cases"][0]["evidence"], Value::Null, "{job}: {profile}");
     }
 }
 
