@@ -43,7 +43,8 @@ macro_rules! profile {
 /// With the samples of its only case, if any.
 fn advise(profile: &Profile, samples: &[Sample], catalogue: &Catalogue, options: &Options) -> Advice {
     let samples = samples.into();
-    let case = [SampledCase { params: &profile.cases[0].params, samples: &samples }];
+    let case: Vec<_> =
+        profile.cases.first().map(|case| SampledCase { params: &case.params, samples: &samples }).into_iter().collect();
     profiling_core::advise::advise(profile, &case, catalogue, options).expect("samples in memory can be read")
 }
 

@@ -7,7 +7,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 use tar::{Builder, EntryType, Header};
 
-use crate::sandbox::{Package, Sandbox, run};
+use crate::sandbox::{Package, Sandbox, has_valgrind, run};
 
 fn before(arguments: &str, sandbox: &Sandbox) -> std::process::Command {
     sandbox.test_binary("before", arguments)
@@ -70,6 +70,45 @@ fn what_became_worse_fails_and_the_rest_does_not() {
     for entry in stays.filter(|entry| entry["metric"] != "cpu_ns" && entry["metric"] != "wall_ns") {
         assert_eq!(entry["outcome"], "unchanged", "{entry}");
     }
+}
+
+/// A comparison of the two versions of these jobs, alone on the machine.
+fn judged(jobs: &str, code: i32) -> Value {
+    let sandbox = Sandbox::alone(Package::judged());
+    run(&mut before(&format!("--save-baseline first --exact {jobs}"), &sandbox)).expect_code(0);
+    run(&mut after(&format!("--baseline first --exact {jobs}"), &sandbox)).expect_code(code);
+    comparison(&sandbox)
+}
+
+fn outcomes<'a>(comparison: &'a Value, job: &str) -> Vec<[&'a str; 3]> {
+    let entries = comparison["comparisons"].as_array().expect("a list").iter().filter(|entry| entry["job"] == job);
+    let text = |entry: &'a Value, key: &str| entry[key].as_str().unwrap_or_else(|| panic!("no {key}: {entry}"));
+    entries.map(|entry| ["metric", "statistic", "outcome"].map(|key| text(entry, key))).collect()
+}
+
+#[test]
+fn what_only_some_executions_do_is_found() {
+    let compared = judged("rarely_slow rarely_late rarely_allocates", 101);
+    for (job, metric) in [("rarely_slow", "cpu_ns"), ("rarely_late", "wall_ns"), ("rarely_allocates", "allocations")] {
+        let outcomes = outcomes(&compared, job);
+        let worse = outcomes.iter().any(|[of, _, outcome]| *of == metric && *outcome == "regressed");
+        assert!(worse, "{metric} of {job}: {outcomes:?}");
+        assert!(!outcomes.contains(&[metric, "p50", "regressed"]), "half of the executions: {outcomes:?}");
+    }
+}
+
+#[test]
+fn what_costs_the_same_is_no_regression() {
+    if !has_valgrind() {
+        return;
+    }
+    let compared = judged("stays becomes_expensive", 101);
+    let stays = outcomes(&compared, "stays");
+    assert!(stays.iter().all(|[.., outcome]| ["unchanged", "undecided"].contains(outcome)), "{stays:?}");
+    let expensive = entry(&compared, "becomes_expensive", "cpu_ns");
+    assert_eq!(expensive["outcome"], "regressed", "{expensive}");
+    let [old, new] = ["old", "new"].map(|key| expensive["cost"][key].as_f64().expect("it was counted"));
+    assert!((new / old - 1.1).abs() < 0.02, "a tenth more work: {expensive}");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::sandbox::{Outcome, Package, Sandbox, run};
 
 /// Every job of the zoo, in order.
-pub(crate) const JOBS: [&str; 22] = [
+pub(crate) const JOBS: [&str; 23] = [
     "a_job_of_300_mib",
+    "allocates_by_run",
     "awaits_nothing",
     "burns_100_ms_on_each_of_two_threads",
     "does_nothing",
@@ -49,7 +50,7 @@ fn lists() {
     let sandbox = Sandbox::new(Package::zoo());
     let list = |arguments: &str| run(&mut sandbox.harness(&format!("--list {arguments}")));
 
-    assert_eq!(list("").expect_code(0).stdout, format!("{}\n22 tests, 0 benchmarks\n", terse(&JOBS)));
+    assert_eq!(list("").expect_code(0).stdout, format!("{}\n23 tests, 0 benchmarks\n", terse(&JOBS)));
     assert_eq!(list("--format terse").stdout, terse(&JOBS));
     assert_eq!(list("--format terse --ignored").stdout, terse(&IGNORED));
     // nextest takes an empty line for a broken one.
@@ -62,7 +63,7 @@ fn lists() {
     let found: Vec<&Value> = events.iter().filter(|event| event["event"] == "discovered").collect();
     assert!(found.iter().map(|event| &event["name"]).eq(JOBS.iter()), "{json}");
     assert!(found.iter().all(|event| event["ignore"] == IGNORED.contains(&event["name"].as_str().unwrap_or_default())));
-    assert_eq!(events.last().map(|event| (&event["event"], &event["total"])), Some((&"completed".into(), &22.into())));
+    assert_eq!(events.last().map(|event| (&event["event"], &event["total"])), Some((&"completed".into(), &23.into())));
 
     // Through cargo, which gives the same arguments to the unit tests.
     let all = run(&mut sandbox.cargo("test --features profiling -- --list --format terse"));
@@ -94,7 +95,7 @@ fn selects() {
     nothing.expect_code(0).says(&["running 0 jobs\n", "ok. 0 passed; 0 failed; 0 ignored; ", "22 filtered out"]);
     select("--ignored --include-ignored").expect_code(101);
 
-    let strange = JOBS[16];
+    let strange = JOBS[17];
     let exact = run(sandbox.harness("--exact --nocapture").arg(strange));
     assert_eq!(passed(exact.expect_code(0)), [strange]);
     assert_eq!(sandbox.profile(strange)["job"], strange);

@@ -1,19 +1,9 @@
 //! `--instructions`: the same figure however busy the machine is, and an error that says what is missing.
 
 use std::hint::black_box;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::sandbox::{Outcome, Package, Sandbox, run};
-
-/// Whether there is a Valgrind; says so where there is none.
-fn has_valgrind() -> bool {
-    let found = Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        eprintln!("skipped: valgrind is not installed");
-    }
-    found
-}
+use crate::sandbox::{Outcome, Package, Sandbox, has_valgrind, run};
 
 /// Keeps every CPU of the machine busy meanwhile.
 fn while_busy<T>(work: impl FnOnce() -> T) -> T {

@@ -51,4 +51,6 @@ mod state;
 mod storage;
 mod targets;
 #[cfg(target_os = "linux")]
+mod volume;
+#[cfg(target_os = "linux")]
 mod without_cargo;

@@ -221,6 +221,26 @@ impl Package {
         Self::shared("compared", &files, &["before", "after"].map(binary).concat())
     }
 
+    /// Jobs some of whose executions become worse, in binaries that differ elsewhere, too.
+    #[cfg(unix)]
+    pub(crate) fn judged() -> Self {
+        let before = include_str!("../fixtures/judged.rs");
+        let moved = "const CHANGED: bool = true;\n\n#[used]\nstatic KEPT: [fn(u64) -> u64; 2] = [first, second];\n\n\
+            #[inline(never)]\nfn first(value: u64) -> u64 {\n    value.rotate_left(7) ^ 0x1234_5678\n}\n\n\
+            #[inline(never)]\nfn second(value: u64) -> u64 {\n    \
+            (0..value % 9).fold(value, |sum, number| sum ^ first(number))\n}\n";
+        let after = before.replace("const CHANGED: bool = false;\n", moved);
+        let binary =
+            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
+        let files = [
+            ("src/lib.rs", ""),
+            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
+            ("tests/before.rs", before),
+            ("tests/after.rs", &*after),
+        ];
+        Self::shared_optimised("judged", &files, &["before", "after"].map(binary).concat())
+    }
+
     /// A test binary, and the one that a build puts in its place.
     #[cfg(target_os = "linux")]
     pub(crate) fn rebuilt() -> Self {
@@ -491,6 +511,16 @@ fn disturbs(variable: &str) -> bool {
     const SET: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| variable.starts_with(prefix));
     starts_with(&OURS) && !starts_with(&USERS) && !SET.contains(&variable)
+}
+
+/// Whether there is a Valgrind; says so where there is none.
+#[cfg(unix)]
+pub(crate) fn has_valgrind() -> bool {
+    let found = Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("skipped: valgrind is not installed");
+    }
+    found
 }
 
 /// A command that another one starts.
