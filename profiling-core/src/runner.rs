@@ -16,6 +16,7 @@ use crate::breakdown::Breakdown;
 use crate::job::{Around, Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
 use crate::measure::boundary::Boundary;
 use crate::measure::leftovers::Leftovers;
+use crate::measure::threads::{self, Activity};
 use crate::measure::{Meter, allocator};
 use crate::profile::{CaseProfile, Circumstances, Params};
 use crate::runtime_metrics::{RuntimeWatch, polled};
@@ -198,16 +199,17 @@ fn start_runtime(runtime: Runtime) -> io::Result<tokio::runtime::Runtime> {
     if let Runtime::MultiThread { worker_threads: Some(threads) } = runtime {
         builder.worker_threads(threads);
     }
+    let others = threads::ids();
     let runtime = builder.enable_all().on_thread_start(recorder::prepare_thread).build()?;
-    await_idle_workers(&runtime);
+    await_idle_workers(&runtime, &others);
     // The first call allocates what the runtime keeps for this thread.
     runtime.block_on(async {});
     Ok(runtime)
 }
 
 /// Waits until every worker thread of the runtime has parked once, so that what threads do as they
-/// start is not measured as part of the first execution.
-fn await_idle_workers(runtime: &tokio::runtime::Runtime) {
+/// start is not measured as part of the first execution. `others` are not the runtime's.
+fn await_idle_workers(runtime: &tokio::runtime::Runtime, others: &[u32]) {
     const LONGEST: Duration = Duration::from_millis(250);
     /// Most threads are there before a sleep would be over, which takes a tenth of a millisecond at least.
     const SOON: Duration = Duration::from_micros(200);
@@ -216,14 +218,21 @@ fn await_idle_workers(runtime: &tokio::runtime::Runtime) {
         return;
     }
     let begin = Instant::now();
-    for worker in 0..metrics.num_workers() {
-        while metrics.worker_park_count(worker) == 0 && begin.elapsed() < LONGEST {
+    let wait_while = |condition: &dyn Fn() -> bool| {
+        while condition() && begin.elapsed() < LONGEST {
             if begin.elapsed() < SOON {
                 std::thread::yield_now();
             } else {
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
+    };
+    for worker in 0..metrics.num_workers() {
+        wait_while(&|| metrics.worker_park_count(worker) == 0);
+    }
+    // A worker is counted as parked a little before it rests.
+    for thread in threads::ids().into_iter().filter(|thread| !others.contains(thread)) {
+        wait_while(&|| threads::activity(thread).is_some_and(|activity| activity != Activity::Idle));
     }
 }
 

@@ -15,7 +15,7 @@ use super::advice::{Objective, QosBaseline};
 /// # let text = include_str!("../../tests/advice/hash.json");
 /// # let profile: profiling_core::profile::Profile = serde_json::from_str(text).unwrap();
 ///
-/// let advice = advise(&profile, &[], Catalogue::builtin(), &Options::default());
+/// let advice = advise(&profile, &[], Catalogue::builtin(), &Options::default()).expect("no samples to read");
 /// let rules = prometheus_rules("my-blueprint", advice.qos.as_ref());
 /// assert!(rules.contains("expr: 'profiling:job_duration_seconds:p95{job_name=\"hash\"} > 0.36'"), "{rules}");
 /// ```

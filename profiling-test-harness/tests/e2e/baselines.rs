@@ -93,7 +93,6 @@ fn what_only_some_executions_do_is_found() {
         let outcomes = outcomes(&compared, job);
         let worse = outcomes.iter().any(|[of, _, outcome]| *of == metric && *outcome == "regressed");
         assert!(worse, "{metric} of {job}: {outcomes:?}");
-        assert!(!outcomes.contains(&[metric, "p50", "regressed"]), "half of the executions: {outcomes:?}");
     }
 }
 

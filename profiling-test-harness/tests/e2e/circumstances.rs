@@ -238,7 +238,7 @@ fn two_harnesses_are_not_each_others_garbage() {
     let other = || harness(&sandbox, "test --features profiling --test other --", "").expect_code(0).to_string();
     let profiled = |jobs: &[&str]| {
         let files: Vec<[String; 2]> =
-            jobs.iter().map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl")]).collect();
+            jobs.iter().map(|job| [format!("{job}.json"), format!("{job}.samples.jsonl.gz")]).collect();
         assert_eq!(sandbox.stored_files(), files.concat());
     };
     let ids = || {

@@ -92,7 +92,7 @@ fn selects() {
 
     select("left_out square").expect_code(0).says(&["running 1 job\n", "test left_out ... ignored", "1 ignored; "]);
     let nothing = select("no_such_job");
-    nothing.expect_code(0).says(&["running 0 jobs\n", "ok. 0 passed; 0 failed; 0 ignored; ", "22 filtered out"]);
+    nothing.expect_code(0).says(&["running 0 jobs\n", "ok. 0 passed; 0 failed; 0 ignored; ", "23 filtered out"]);
     select("--ignored --include-ignored").expect_code(101);
 
     let strange = JOBS[17];
