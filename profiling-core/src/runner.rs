@@ -127,6 +127,12 @@ impl CaseRunner {
         ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))
     }
 
+    /// What counts the tasks that are alive in the job's runtime; none where it has no runtime.
+    pub fn count_tasks(&self) -> impl Fn() -> usize + 'static {
+        let metrics = self.runtime.as_ref().map(tokio::runtime::Runtime::metrics);
+        move || metrics.as_ref().map_or(0, tokio::runtime::RuntimeMetrics::num_alive_tasks)
+    }
+
     /// Calls `observer` right before and right after each call of the job, outside of the measured window.
     pub fn observe(&mut self, observer: impl FnMut(Moment) + 'static) {
         self.execution.observe(Observer(Box::new(observer)));

@@ -1,7 +1,9 @@
 //! What of the attribute is code that runs beside the job, and may leave something behind that isn't the job's.
 
 use quote::ToTokens;
-use syn::{Expr, UnOp};
+use syn::parse::{ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Token, UnOp};
 
 use crate::arguments::{Arguments, mentions};
 
@@ -58,6 +60,53 @@ fn is_inert(expression: &Expr) -> bool {
     }
 }
 
+/// Whether an expression leaves nothing behind but its value: what calls nothing, and what the standard library makes
+/// of that. A function of the user's may have a cache.
+pub(crate) fn keeps_nothing(expression: &Expr) -> bool {
+    const COPIES: [&str; 4] = ["clone", "to_owned", "to_string", "to_vec"];
+    match expression {
+        Expr::Macro(call) => {
+            call.mac.path.is_ident("vec") && {
+                let elements = Punctuated::<Expr, Token![,]>::parse_terminated;
+                let repeated = |input: ParseStream<'_>| {
+                    let element: Expr = input.parse()?;
+                    input.parse::<Token![;]>()?;
+                    Ok((element, input.parse::<Expr>()?))
+                };
+                let tokens = || call.mac.tokens.clone();
+                elements.parse2(tokens()).is_ok_and(|elements| elements.iter().all(keeps_nothing))
+                    || repeated.parse2(tokens()).is_ok_and(|(one, count)| keeps_nothing(&one) && keeps_nothing(&count))
+            }
+        }
+        Expr::MethodCall(call) => {
+            COPIES.iter().any(|name| call.method == name) && call.args.is_empty() && keeps_nothing(&call.receiver)
+        }
+        Expr::Call(call) => is_of_std(&call.func) && call.args.iter().all(keeps_nothing),
+        Expr::Reference(reference) => keeps_nothing(&reference.expr),
+        Expr::Paren(paren) => keeps_nothing(&paren.expr),
+        Expr::Group(group) => keeps_nothing(&group.expr),
+        other => is_inert(other),
+    }
+}
+
+/// Whether it is what everybody calls to put something on the heap, or a constructor.
+fn is_of_std(function: &Expr) -> bool {
+    const MAKERS: [(&str, &str); 7] = [
+        ("String", "from"),
+        ("String", "new"),
+        ("Vec", "from"),
+        ("Vec", "new"),
+        ("Vec", "with_capacity"),
+        ("Box", "new"),
+        ("Arc", "new"),
+    ];
+    let Expr::Path(path) = function else { return false };
+    let mut segments = path.path.segments.iter().rev().map(|segment| segment.ident.to_string());
+    let (last, of) = (segments.next(), segments.next());
+    let is_maker = |(kind, name): &(&str, &str)| last.as_deref() == Some(*name) && of.as_deref() == Some(*kind);
+    is_constructor(function) || MAKERS.iter().any(is_maker)
+}
+
 /// Whether it is a tuple struct or a variant, by the way its name is written.
 fn is_constructor(function: &Expr) -> bool {
     let Expr::Path(path) = function else { return false };
@@ -68,6 +117,16 @@ fn is_constructor(function: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_standard_library_makes_is_nothing_but_its_value() {
+        for text in ["1", "vec![1, 2]", "vec![0; 9]", "\"x\".to_owned()", "&String::from(\"x\")", "Box::new(vec![n])"] {
+            assert!(keeps_nothing(&syn::parse_str(text).expect(text)), "{text}");
+        }
+        for text in ["f()", "vec![f()]", "a.f().clone()", "Cache::new()", "Box::new(f())", "x.len()", "m!(1)"] {
+            assert!(!keeps_nothing(&syn::parse_str(text).expect(text)), "{text}");
+        }
+    }
 
     #[test]
     fn what_calls_nothing_leaves_nothing() {

@@ -322,7 +322,7 @@ impl<'a> Registration<'a> {
         };
         let noted = self.around.before.then(|| {
             let Around { after, .. } = self.around;
-            let shared = after || !self.arguments.setup.is_empty();
+            let shared = after || !self.arguments.setup.is_empty() || !args.iter().all(around::keeps_nothing);
             let changeable = around::changes_inputs(self.arguments, args);
             quote_spanned!(self.span=> __execution.inputs(&__args, #shared, #changeable);)
         });

@@ -48,7 +48,7 @@ fn execute(plan: &CasePlan, runner: &mut CaseRunner, progress: &mut dyn FnMut(u6
     }
     let sampling = sampler.and_then(|sampler| sampler.ended());
     let circumstances = Circumstances { breakdown: runner.breakdown(), sampling, ..Circumstances::default() };
-    Ok(Measured { samples: measured, circumstances })
+    Ok(Measured { samples: measured, circumstances, ..Measured::default() })
 }
 
 fn lost(error: &io::Error) -> CaseFailure {

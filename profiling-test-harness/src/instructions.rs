@@ -298,6 +298,7 @@ totals: 900 200 100 5 7
                 cold_starts: vec![ColdStart { startup_ns: 0, first_execution_ns }],
                 ..Circumstances::default()
             },
+            ..Measured::default()
         };
         let timeout = |measured: &Measured| timeout(measured).expect("samples are in memory");
         assert_eq!(timeout(&measured(&[seconds(2, 1), seconds(1, 3)], 5)), Duration::from_secs(360));

@@ -1,6 +1,7 @@
 //! What came of a case: its figures, or why it failed.
 
 use std::io;
+use std::time::Duration;
 
 use profiling_core::profile::Circumstances;
 use profiling_core::samples::CaseSamples;
@@ -19,6 +20,8 @@ pub(crate) struct CaseRun {
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub samples: CaseSamples,
+    /// What an execution took with all that is around it.
+    pub whole: Duration,
     pub circumstances: Circumstances,
 }
 
@@ -39,6 +42,7 @@ impl CaseRun {
 impl Measured {
     fn add(&mut self, more: Self) -> io::Result<()> {
         self.samples.append(&more.samples)?;
+        self.whole = self.whole.max(more.whole);
         let (whole, more) = (&mut self.circumstances, more.circumstances);
         whole.cold_starts.extend(more.cold_starts);
         whole.evidence.add(more.evidence);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use profiling_core::job::{Case, Isolation};
 use profiling_core::measure::clock;
@@ -77,6 +77,8 @@ pub(crate) struct Extras {
 #[derive(Debug)]
 struct Followed {
     run: CaseRun,
+    /// How long it was executing.
+    executing: Duration,
     group: Option<Cgroup>,
     /// What it may have left behind.
     traces: Traces,
@@ -178,12 +180,18 @@ impl Supervisor {
             let then = plan.round(number, wanted).map(|round| (plan.case, round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
-            let Followed { run, group, traces, .. } =
+            let Followed { mut run, group, traces, executing, .. } =
                 self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
             if let (Some(groups), Some(group)) = (&mut self.groups, group) {
                 groups.give_back(group);
             }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
+            if let Ok(measured) = &mut run.result
+                && !round.cold
+            {
+                let executions = u32::try_from(measured.samples.len()).unwrap_or(u32::MAX);
+                measured.whole = executing / executions.saturating_add(round.warmup).max(1);
+            }
             left.extend(witness::wanted(round, &run, traces));
             let so_far = match whole.take() {
                 Some(whole) => whole.and(run)?,
@@ -266,12 +274,14 @@ impl Supervisor {
         let Worker { mut child, channel, events, started, temporary, mut watch, .. } = worker;
         self.files.begin();
         channel.release();
+        let begin = Instant::now();
         watch.begin();
         let mut conversation = Conversation::new(*plan, round, events, started, watch, self.directory.path());
         let ending = match plan.auto() {
             Some(auto) if round.by_turns => conversation.follow_by_turns(&channel, auto, progress),
             _ => conversation.follow(progress),
         };
+        let executing = begin.elapsed();
         self.files.executed();
         if let (Ok(Ending::Said), None, Some((case, round))) = (&ending, &conversation.failure, then)
             && Upper::HOLDS
@@ -291,7 +301,7 @@ impl Supervisor {
         let (ending, status) = ending?;
         conversation.drain()?;
         let witnessed = conversation.witnessed.take();
-        Ok(Followed { run: conversation.judge(ending, status, &tree), group, traces, witnessed })
+        Ok(Followed { run: conversation.judge(ending, status, &tree), executing, group, traces, witnessed })
     }
 
     /// The worker that is waiting to do this, or a new one.

@@ -39,9 +39,12 @@ fn miss(job: &'static str, target: &'static str, platform: &PlatformAdvice) -> M
     let lacks = |constraint| unmet.iter().any(|reason| reason.constraint == constraint);
     let (unoptimised, partial) = (lacks(Constraint::Build), lacks(Constraint::Profile));
     let tells = |reason: &Reason| match reason.constraint {
-        Constraint::Build => false,
-        Constraint::Profile => reason.verdict == Verdict::Incompatible,
-        Constraint::State | Constraint::PersistentConnections => true,
+        // A run of some cases adds them to those of another build, and that is not the job's doing.
+        Constraint::Build | Constraint::Mixture => false,
+        // What can't be told may come from something else on this machine.
+        Constraint::Profile | Constraint::State | Constraint::PersistentConnections => {
+            reason.verdict == Verdict::Incompatible
+        }
         // A build without optimisation is slower and larger than the one that will run there.
         _ => !unoptimised && (!partial || reason.verdict == Verdict::Incompatible),
     };

@@ -83,7 +83,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
     let mut runner = ManuallyDrop::new(CaseRunner::with_meter(case, assignment.first, meter)?);
     let binary = Identity::of_this_process();
     runner.look_around();
-    let witness = witness.map(Testifying::meet);
+    let witness = witness.map(|witness| witness.meet(case.job, &runner));
     let (protocol, at_ns, fixture) = (PROTOCOL, clock::shared_ns(), case.job.around.fixture);
     sender.send(&Message::Ready { protocol, at_ns, fixture, binary })?;
     sender.pipe().await_release()?;
@@ -93,7 +93,7 @@ fn execute(assignment: &Assignment, case: Case, channel: Lower, witness: Option<
             Err(failure) => return sender.send(&Message::Failed { reason: excerpt(failure.0) }),
         }
     }
-    let witness = witness.map(|witness| witness.begin(case.job, &mut runner));
+    let witness = witness.map(|witness| witness.begin(&mut runner));
     let executed = execute_all(assignment, &mut runner, &mut sender, witness);
     if case.job.around.fixture {
         runner.release();

@@ -67,17 +67,19 @@ fn rounded(bytes: f64) -> i64 {
 
 fn threads(left: &Leftovers, executions: u64, samples: &CaseSamples) -> io::Result<Option<Finding>> {
     let finding = |leftover, certainty, more| Ok(Some(Finding { leftover, certainty, more }));
-    for (left, certainty) in [(&left.job, Certainty::Seen), (&left.unclear, beside())] {
-        if let Some((name, others)) = left.busy_threads.split_first() {
+    let all = left.job.threads + left.unclear.threads;
+    // What was seen goes before what is unclear.
+    for (busy, count, certainty) in
+        [(&left.job.busy_threads, left.job.threads, Certainty::Seen), (&left.unclear.busy_threads, all, beside())]
+    {
+        if let Some((name, others)) = busy.split_first() {
             return finding(Leftover::Thread { name: name.clone() }, certainty, others.len() as u64);
         }
+        if count >= executions && more_with_each(samples)? {
+            return finding(Leftover::Threads { count, executions }, certainty, 0);
+        }
     }
-    let (seen, possible) = (left.job.threads, left.job.threads + left.unclear.threads);
-    if possible < executions || !more_with_each(samples)? {
-        return Ok(None);
-    }
-    let (count, certainty) = if seen < executions { (possible, beside()) } else { (seen, Certainty::Seen) };
-    finding(Leftover::Threads { count, executions }, certainty, 0)
+    Ok(None)
 }
 
 /// Whether every sample has had more threads than the one before. A pool's idle threads are started once.

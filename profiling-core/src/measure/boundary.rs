@@ -28,6 +28,8 @@ pub(crate) struct Boundary {
     own: Ancestor,
     tasks: Tasks,
     bystanders: Bystanders,
+    /// The job's own threads, from the end of a call.
+    lingering: Bystanders,
     /// The descriptors that were open before anything ran.
     opened_before: Option<u64>,
     /// No execution has begun.
@@ -76,6 +78,7 @@ impl Boundary {
             now,
             tasks,
             bystanders: Bystanders::default(),
+            lingering: Bystanders::default(),
             opened_before: descriptors::count(),
             is_first: true,
             heap: Heap::default(),
@@ -107,7 +110,7 @@ impl Boundary {
         let begin = ticks::read();
         self.tasks.look(self.around.before);
         let code_ran = self.is_first || self.around.before || self.around.after;
-        let ran = if code_ran { Ran { job: false, around: true } } else { self.running() };
+        let ran = if code_ran { Ran { job: self.job_has_run(), around: true } } else { self.running() };
         self.is_first = false;
         self.look(ran);
         self.bystanders.watch(self.threads.of(Origin::Around).chain(self.threads.of(Origin::Either)));
@@ -124,6 +127,7 @@ impl Boundary {
         self.heap.in_call = kept_heap_bytes.unwrap_or(0);
         self.heap.running = self.tasks.around > 0 || self.bystanders.have_run();
         self.look(Ran { job: true, around: self.heap.running });
+        self.lingering.watch(self.threads.of(Origin::Job).chain(self.threads.of(Origin::Either)));
         self.own_ticks += ticks::read().saturating_sub(begin);
     }
 
@@ -177,7 +181,7 @@ impl Boundary {
         self.tasks.look(code_ran);
         let ran = match (self.around.is_any(), code_ran) {
             (false, _) => Ran { job: true, around: false },
-            (true, true) => Ran { job: false, around: true },
+            (true, true) => Ran { job: self.job_has_run(), around: true },
             (true, false) => self.running(),
         };
         self.look(ran);
@@ -221,6 +225,11 @@ impl Boundary {
 
     fn job_runs(&self) -> bool {
         self.tasks.alive > self.tasks.around || self.threads.has(Origin::Job) || self.threads.has(Origin::Either)
+    }
+
+    /// Whether something that the job has started may have run since the last call.
+    fn job_has_run(&self) -> bool {
+        self.tasks.alive > self.tasks.around || self.lingering.have_run()
     }
 
     fn look(&mut self, ran: Ran) {

@@ -8,9 +8,9 @@ pub(crate) enum Inputs {
     /// Look at them: none owns anything on the heap, and none can be changed.
     #[default]
     Lent,
-    /// Keep or free them, or change how large they are. Nothing but `args` has made them.
+    /// Keep or free them, or change how large they are. What has made them has kept nothing else.
     Given,
-    /// The same; `setup` has made them, and may have kept something of its own.
+    /// The same; the code around the call has made them, and may have kept something of its own.
     Shared,
 }
 

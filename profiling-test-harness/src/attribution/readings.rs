@@ -50,6 +50,8 @@ pub(crate) struct Remnant {
 /// A part of a worker's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
+    /// In which fixtures are made.
+    Fixture,
     /// From the begin of an execution to the job's call.
     Before,
     /// The call.
@@ -91,6 +93,10 @@ pub(super) struct Readings {
     surroundings: Surroundings,
     /// Something of `setup` or of a fixture is running.
     shared: bool,
+    /// Something of the job's may be running.
+    lingers: bool,
+    /// There was more to read than there was time for.
+    gave_up: bool,
     causes: BTreeMap<(Root, PathBuf), Cause>,
     spent: Duration,
 }
@@ -101,7 +107,15 @@ impl Readings {
         for place in &mut places {
             place.last = list(&place.path, &*place.left_out).0;
         }
-        Self { places, surroundings, shared: false, causes: BTreeMap::new(), spent: Duration::ZERO }
+        Self {
+            places,
+            surroundings,
+            shared: false,
+            lingers: false,
+            gave_up: false,
+            causes: BTreeMap::new(),
+            spent: Duration::ZERO,
+        }
     }
 
     /// Something that `setup` or a fixture has started is running.
@@ -109,13 +123,22 @@ impl Readings {
         self.shared = true;
     }
 
+    /// Something that the job has started may go on running.
+    pub(super) fn linger(&mut self) {
+        self.lingers = true;
+    }
+
     /// A part is over: what has changed since the last reading came in it.
     pub(super) fn end_of(&mut self, part: Part) {
         if self.spent > LONGEST {
+            self.gave_up = true;
             return;
         }
+        self.note(self.cause(part));
+    }
+
+    fn note(&mut self, cause: Cause) {
         let begin = Instant::now();
-        let cause = self.cause(part);
         for place in &mut self.places {
             let (now, _) = list(&place.path, &*place.left_out);
             for (path, state) in &now {
@@ -140,8 +163,9 @@ impl Readings {
         match part {
             Part::Call if self.shared => Cause::Shared,
             Part::Call => Cause::Job,
-            Part::Before if before => Cause::Around,
-            Part::After if after => Cause::Around,
+            Part::Fixture => Cause::Around,
+            Part::Before if before && !self.lingers => Cause::Around,
+            Part::After if after && !self.lingers => Cause::Around,
             // There is nobody else whose thread or process it could be.
             _ if !(fixture || before || after) => Cause::Job,
             _ => Cause::Between,
@@ -151,6 +175,10 @@ impl Readings {
     /// What is left after the last execution. `is_as_before`: whether an entry is what it always was.
     pub(super) fn remnants(mut self, is_as_before: &dyn Fn(Root, &Path) -> bool) -> Vec<Remnant> {
         self.end_of(Part::Gap);
+        if self.gave_up {
+            // It came at some time since.
+            self.note(Cause::Between);
+        }
         let mut remnants = Vec::new();
         for place in &self.places {
             let (now, _) = list(&place.path, &*place.left_out);
@@ -261,6 +289,34 @@ mod tests {
         case.readings.share();
         case.write("x", Part::Call)?;
         expect(case, [("x", Cause::Shared)]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_fixture_leaves_is_its_own() -> io::Result<()> {
+        let mut case = Case::new(Surroundings { fixture: true, ..NOTHING })?;
+        case.write("input", Part::Fixture)?;
+        case.write("job", Part::Call)?;
+        expect(case, [("input", Cause::Around), ("job", Cause::Job)]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_job_goes_on_doing_is_not_acquitted() -> io::Result<()> {
+        let mut case = Case::new(Surroundings { after: true, ..SETUP })?;
+        case.write("setup", Part::Before)?;
+        case.readings.linger();
+        case.write("verify", Part::After)?;
+        expect(case, [("setup", Cause::Around), ("verify", Cause::Between)]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_there_was_no_time_to_look_at_is_not_acquitted() -> io::Result<()> {
+        let mut case = Case::new(SETUP)?;
+        case.readings.spent = LONGEST + Duration::from_secs(1);
+        case.write("late", Part::Call)?;
+        expect(case, [("late", Cause::Between)]);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use profiling_core::evidence::{self, Finding, Leftover};
 
-use super::{Cause, Changes, Kind, Remnant, Root};
+use super::{Cause, Changes, Kind, Remnant, Root, list};
 
 const SHARED: &str = "it came during a call, while something was running that `setup` or a fixture has started";
 const BETWEEN: &str = "it came between the calls, from something that went on running";
@@ -27,17 +27,22 @@ impl Traces {
         self.temporary.is_empty() && self.changes.is_empty()
     }
 
+    /// What lay in the temporary directory of a worker in which nothing ran but the job.
+    pub(crate) fn temporary_of_job(&self) -> Vec<Finding> {
+        findings(self.in_temporary(), Leftover::seen)
+    }
+
+    fn in_temporary(&self) -> impl Iterator<Item = (String, Kind)> {
+        self.temporary.iter().map(|(path, kind)| (self.directory.join(path).display().to_string(), *kind))
+    }
+
     /// What is known of what lay in the temporary directory; `witnessed`: what a witness has found, or why there
     /// was none.
     pub(crate) fn of_temporary(&self, witnessed: Result<&[Remnant], &str>) -> Vec<Finding> {
         if self.temporary.is_empty() {
             return Vec::new();
         }
-        let unknown = |reason: &str| {
-            let left =
-                self.temporary.iter().map(|(path, kind)| (self.directory.join(path).display().to_string(), *kind));
-            findings(left, |leftover| leftover.unknown(reason))
-        };
+        let unknown = |reason: &str| findings(self.in_temporary(), |leftover| leftover.unknown(reason));
         match witnessed {
             Ok(remnants) if remnants.iter().any(|remnant| remnant.root == Root::TemporaryDirectory) => {
                 of_remnants(remnants, Root::TemporaryDirectory, &self.directory)
@@ -57,10 +62,19 @@ impl Traces {
     ) -> Vec<Finding> {
         let present = self.changes.present();
         let held_open = if present.is_empty() { BTreeSet::new() } else { held_open(&present) };
-        let present = present.into_iter().filter(|path| !held_open.contains(*path));
-        let kind = |path: &Path| if path.is_dir() && !path.is_symlink() { Kind::Directory } else { Kind::File };
+        let is_directory = |path: &Path| path.is_dir() && !path.is_symlink();
+        let mut all = BTreeSet::new();
+        for path in present.into_iter().filter(|path| !held_open.contains(*path)) {
+            if is_directory(path) {
+                // Of a new one nothing below was followed.
+                all.extend(list(path, &|_, _| false).0.into_keys().map(|below| path.join(below)));
+            }
+            all.insert(path.to_owned());
+        }
+        let kind = |path: &Path| if is_directory(path) { Kind::Directory } else { Kind::File };
+        let remains = super::remains(all.iter().map(PathBuf::as_path));
         let paths: Vec<(String, Kind)> =
-            super::remains(present).into_iter().map(|path| (path.display().to_string(), kind(path))).collect();
+            remains.into_iter().map(|path| (path.display().to_string(), kind(path))).collect();
         let reason = format!("something else may have written it, and the job can't be told from it: {why}");
         let mut found = findings(paths.into_iter(), |leftover| leftover.unknown(reason.clone()));
         if let Some(untold) = self.changes.why_untold() {
@@ -119,6 +133,7 @@ mod tests {
         assert_eq!(traces.of_temporary(Ok(&[remnant(root, "y", Cause::Job)])), [file("/tmp/a/y").seen()]);
         assert_eq!(traces.of_temporary(Ok(&[remnant(root, "y", Cause::Around)])), []);
         assert_eq!(traces.of_temporary(Ok(&[remnant(root, "y", Cause::Shared)])), [file("/tmp/a/y").unknown(SHARED)]);
+        assert_eq!(traces.temporary_of_job(), [file("/tmp/a/x").seen()]);
         let elsewhere = [remnant(Root::WorkingDirectory, "y", Cause::Job)];
         assert_eq!(traces.of_temporary(Ok(&elsewhere)), [file("/tmp/a/x").unknown(NOT_AGAIN)]);
         assert_eq!(of_working_directory(&elsewhere, Path::new("/w")), [file("/w/y").seen()]);

@@ -45,8 +45,16 @@ pub(crate) struct Testifying {
     plan: WitnessPlan,
     view: platform::View,
     working_directory: PathBuf,
-    /// What ran before anything of the job's own.
-    helpers: Option<Helpers>,
+}
+
+/// A witness whose case may make its fixtures.
+pub(crate) struct Attentive {
+    view: platform::View,
+    working_directory: PathBuf,
+    hidden: Vec<PathBuf>,
+    readings: Readings,
+    /// What ran before anything of the user's.
+    before: Helpers,
 }
 
 /// A witness that executes its case.
@@ -62,7 +70,13 @@ impl Testifying {
     pub(crate) fn prepare(base: &Path) -> io::Result<Self> {
         let plan = WitnessPlan::read(base)?;
         let view = platform::View::enter(base, plan.view)?;
-        for hidden in &plan.hidden {
+        let working_directory = std::env::current_dir()?;
+        // Through a link it would lie outside of the view, and be removed for everybody.
+        let is_within = |path: &Path| {
+            let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+            parent.is_some_and(|parent| parent.starts_with(&working_directory))
+        };
+        for hidden in plan.hidden.iter().filter(|path| is_within(path)) {
             // What can't be hidden stays as it is.
             let _ = if hidden.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 fs::remove_dir_all(hidden)
@@ -70,17 +84,12 @@ impl Testifying {
                 fs::remove_file(hidden)
             };
         }
-        Ok(Self { plan, view, working_directory: std::env::current_dir()?, helpers: None })
+        Ok(Self { plan, view, working_directory })
     }
 
-    /// Notes what runs before there is a fixture, or anything else of the job's.
-    pub(crate) fn meet(self) -> Self {
-        Self { helpers: Some(Helpers::now()), ..self }
-    }
-
-    /// Looks for the first time, and from now on around each call.
-    pub(crate) fn begin(self, job: &'static JobDescriptor, runner: &mut CaseRunner) -> Testimony {
-        let Self { plan, view, working_directory, helpers } = self;
+    /// Looks for the first time, before there is a fixture, or anything else of the job's.
+    pub(crate) fn meet(self, job: &'static JobDescriptor, runner: &CaseRunner) -> Attentive {
+        let Self { plan, view, working_directory } = self;
         let temporary = Place::new(Root::TemporaryDirectory, std::env::temp_dir(), |_, _| false);
         let WitnessPlan { hidden, left_out, .. } = plan;
         let layer = view.layer().map(|layer| {
@@ -91,11 +100,20 @@ impl Testifying {
             Place::new(Root::WorkingDirectory, layer, is_left_out)
         });
         let Around { fixture, before, after } = job.around;
-        let surroundings = Surroundings { fixture, before, after };
         let places = [temporary].into_iter().chain(layer).collect();
-        let readings = Rc::new(RefCell::new(Some(Readings::begin(places, surroundings))));
-        let mut helpers = helpers.filter(|_| before || fixture);
+        let readings = Readings::begin(places, Surroundings { fixture, before, after });
+        Attentive { view, working_directory, hidden, readings, before: Helpers::now(runner.count_tasks()) }
+    }
+}
+
+impl Attentive {
+    /// Fixtures are made; from now on looks around each call.
+    pub(crate) fn begin(self, runner: &mut CaseRunner) -> Testimony {
+        let Self { view, working_directory, hidden, mut readings, before } = self;
+        readings.end_of(Part::Fixture);
+        let readings = Rc::new(RefCell::new(Some(readings)));
         let observed = Rc::clone(&readings);
+        let mut at_first_call = None;
         runner.observe(move |moment| {
             let mut readings = observed.borrow_mut();
             let Some(readings) = &mut *readings else { return };
@@ -103,11 +121,22 @@ impl Testifying {
                 Moment::Call => {
                     readings.end_of(Part::Before);
                     // Later on, what runs may be what the job itself has left.
-                    if helpers.take().is_some_and(|before| before.have_come()) {
+                    let first = at_first_call.get_or_insert_with(|| {
+                        let now = before.again();
+                        (before.have_come(&now), now)
+                    });
+                    if first.0 {
                         readings.share();
                     }
                 }
-                Moment::Return => readings.end_of(Part::Call),
+                Moment::Return => {
+                    readings.end_of(Part::Call);
+                    if let Some((_, first)) = &at_first_call
+                        && first.have_come(&first.again())
+                    {
+                        readings.linger();
+                    }
+                }
             }
         });
         Testimony { view, working_directory, hidden, readings }
@@ -144,22 +173,31 @@ impl Testimony {
     }
 }
 
-/// The threads and processes that there are.
-#[derive(Debug)]
+/// What there is that can do something beside a call.
 struct Helpers {
     threads: usize,
     processes: usize,
+    tasks: usize,
+    count_tasks: Rc<dyn Fn() -> usize>,
 }
 
 impl Helpers {
-    fn now() -> Self {
-        let alive = family::descendants().into_iter().filter(|one| !one.ended);
-        Self { threads: threads::ids().len(), processes: alive.count() }
+    fn now(count_tasks: impl Fn() -> usize + 'static) -> Self {
+        Self::count(Rc::new(count_tasks))
     }
 
-    fn have_come(&self) -> bool {
-        let now = Self::now();
-        now.threads > self.threads || now.processes > self.processes
+    fn again(&self) -> Self {
+        Self::count(Rc::clone(&self.count_tasks))
+    }
+
+    fn count(count_tasks: Rc<dyn Fn() -> usize>) -> Self {
+        let alive = family::descendants().into_iter().filter(|one| !one.ended);
+        Self { threads: threads::ids().len(), processes: alive.count(), tasks: count_tasks(), count_tasks }
+    }
+
+    /// Whether there are more now than there were.
+    fn have_come(&self, now: &Self) -> bool {
+        now.threads > self.threads || now.processes > self.processes || now.tasks > self.tasks
     }
 }
 

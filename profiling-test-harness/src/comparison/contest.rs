@@ -18,12 +18,14 @@ use super::{ComparedCase, Method, failed_in_comparison, not_started};
 use crate::outcome::CaseFailure;
 use crate::plan::CasePlan;
 use crate::supervisor::Supervisor;
-use crate::supervisor::trial::Contestant;
+use crate::supervisor::trial::{Contestant, Spoiled};
 
 /// What a worker needs beside its executions.
 const START: Duration = Duration::from_millis(5);
 /// What a worker may always take for an execution, and to get ready.
 const LEAST_PATIENCE: Duration = Duration::from_secs(10);
+/// Less than this around an execution may be the start of its worker, and readings.
+const AROUND: Duration = Duration::from_millis(10);
 /// The pairs that are needed to tell anything.
 const FEWEST: u32 = 10;
 
@@ -36,6 +38,8 @@ pub(crate) struct Contest {
     division: Division,
     old_index: usize,
     typical: Duration,
+    /// What an execution takes with all that is around it.
+    whole: Duration,
     figures: Vec<Figure>,
     /// Of the metrics that may repeat.
     counts: Vec<(Metric, Counts)>,
@@ -78,9 +82,17 @@ fn figures(profile: &CaseProfile, executions: u32) -> Vec<Figure> {
 }
 
 impl Contest {
-    pub(crate) fn new(report: usize, plan: &CasePlan, old_index: usize, profile: &CaseProfile) -> Self {
+    /// `whole`: what an execution has taken with all that is around it.
+    pub(crate) fn new(
+        report: usize,
+        plan: &CasePlan,
+        old_index: usize,
+        profile: &CaseProfile,
+        whole: Duration,
+    ) -> Self {
         let typical = Duration::from_nanos(profile.wall_ns.p50.max(1));
-        let division = Division::of(typical, plan.warmup);
+        let whole = if whole < AROUND { typical } else { whole.max(typical) };
+        let division = Division::of(whole, plan.warmup);
         let counts = metrics(profile).into_iter().filter(|metric| metric.is_exact());
         Self {
             report,
@@ -88,6 +100,7 @@ impl Contest {
             division,
             old_index,
             typical,
+            whole,
             figures: figures(profile, division.turns.samples()),
             counts: counts.map(|metric| (metric, Counts::default())).collect(),
             shares: Shares::default(),
@@ -144,7 +157,7 @@ impl Contest {
     /// How long the fewest pairs take, if that is longer than there is time.
     pub(crate) fn too_long(&self, time: Duration) -> Option<Duration> {
         let executions = self.plan.warmup.saturating_add(self.division.turns.samples());
-        let worker = self.typical.saturating_mul(executions).saturating_add(START);
+        let worker = self.whole.saturating_mul(executions).saturating_add(START);
         let takes =
             worker.saturating_mul(FEWEST).saturating_mul(u32::try_from(pairing::ROLES.len()).unwrap_or(u32::MAX));
         (takes > time).then_some(takes)
@@ -182,7 +195,9 @@ impl Contest {
             case_index: if role == pairing::NEW { self.plan.case.index } else { self.old_index },
         });
         let turns = self.division.turns;
-        let held = supervisor.trial(&self.plan, first, turns, &contestants, &mut |order| fastrand::shuffle(order));
+        let left = time.saturating_sub(self.spent + begin.elapsed());
+        let order = &mut |order: &mut [usize]| fastrand::shuffle(order);
+        let held = supervisor.trial(&self.plan, first, turns, &contestants, left, order);
         // With what it takes to copy the binaries.
         self.spent += begin.elapsed();
         match held.map_err(|error| not_started(&error))? {
@@ -191,9 +206,9 @@ impl Contest {
                 samples.sort_by_key(|&(role, _)| role);
                 self.take(first, &samples.into_iter().map(|(_, samples)| samples).collect::<Vec<_>>());
             }
-            Err(failed) if roles[failed.contestant] == pairing::NEW => return Err(failed.failure),
-            Err(failed) => {
-                let failure = failed.failure;
+            Err(Spoiled::TimeUp) => self.close(),
+            Err(Spoiled::Failed { contestant, failure }) if roles[contestant] == pairing::NEW => return Err(failure),
+            Err(Spoiled::Failed { failure, .. }) => {
                 self.state = State::Broken(format!("its binary failed {}: {}", failure.phase, failure.reason));
             }
         }

@@ -176,7 +176,7 @@ impl Comparer<'_> {
                 .and_then(|case_index| self.why_not_interleaved().map_or(Ok(case_index), Err))
             {
                 Ok(case_index) => {
-                    let contest = Contest::new(index, &plans[index], case_index, profile);
+                    let contest = Contest::new(index, &plans[index], case_index, profile, report.whole);
                     match contest.too_long(self.comparing.time) {
                         Some(takes) => stored.push((index, old, self.too_long(takes))),
                         None => contests.push((contest, old)),

@@ -14,6 +14,8 @@ pub(crate) mod rehearsals;
 pub(crate) mod stages;
 pub(crate) mod table;
 
+use std::time::Duration;
+
 use profiling_core::budget::{Judgement, Outcome};
 use profiling_core::job::{Case, JobDescriptor};
 use profiling_core::profile::{CaseProfile, Params, RehearsalOutcome};
@@ -26,6 +28,8 @@ use crate::outcome::CaseFailure;
 pub(crate) struct CaseReport {
     pub case: Case,
     pub result: Result<CaseProfile, CaseFailure>,
+    /// What an execution took with all that is around it.
+    pub whole: Duration,
     pub stdout: Capture,
     pub stderr: Capture,
 }
@@ -111,7 +115,8 @@ mod tests {
         let reason = "returned Err:\t\u{1b}[2J\u{7}é\r\nnext".to_owned();
         let result = Err(CaseFailure { phase: Phase::Exit, reason });
         let case = Case { job: &JOB, index: 0 };
-        let report = CaseReport { case, result, stdout: Capture::default(), stderr: Capture::default() };
+        let report =
+            CaseReport { case, result, whole: Duration::ZERO, stdout: Capture::default(), stderr: Capture::default() };
         let shown = "failed after the last execution: returned Err:\t\\u{1b}[2J\\u{7}é\\r\nnext";
         assert_eq!(report.verdict().as_deref(), Some(shown));
         let line = format!("{}…", shown.lines().next().unwrap_or_default().replace('\t', " "));

@@ -1,6 +1,7 @@
 //! Runs the chosen cases, one after another.
 
 use std::io;
+use std::time::Duration;
 
 use profiling_core::job::{Case, JobDescriptor, ParamValue};
 use profiling_core::profile::{CaseProfile, Grade, Params};
@@ -115,7 +116,8 @@ fn summarise(case: Case, ran: CaseRun) -> (CaseReport, Option<Measured>) {
         },
         Err(failure) => (Err(failure), None),
     };
-    (CaseReport { case, result, stdout: ran.stdout, stderr: ran.stderr }, measured)
+    let whole = measured.as_ref().map_or(Duration::ZERO, |measured| measured.whole);
+    (CaseReport { case, result, whole, stdout: ran.stdout, stderr: ran.stderr }, measured)
 }
 
 fn unread(error: &io::Error) -> CaseFailure {

@@ -450,7 +450,7 @@ impl Conversation {
             breakdown: if self.plan.isolation == Isolation::Case { self.breakdown } else { Breakdown::default() },
             ..Circumstances::default()
         };
-        Ok(Measured { samples: self.samples, circumstances })
+        Ok(Measured { samples: self.samples, whole: Duration::ZERO, circumstances })
     }
 
     /// For a worker that could not be told to stop.

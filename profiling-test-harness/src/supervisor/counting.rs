@@ -19,7 +19,7 @@ use crate::plan::CasePlan;
 /// What was counted of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// Of each execution.
+    /// Of each execution but the warm-ups.
     pub executions: Vec<Events>,
     /// Its child processes were not counted.
     pub started_processes: bool,
@@ -62,14 +62,11 @@ impl Supervisor {
         let plan = CasePlan { warmup, samples, timeout: time, cold_samples: 0, isolation, ..*plan };
         let [old, new] = contestants;
         let mut both = [self.start_counting(&plan, old)?, self.start_counting(&plan, new)?];
-        let [old, new] = &mut both;
-        let counted = match old.follow(&plan, deadline)? {
-            Ok(old) => new.follow(&plan, deadline)?.map(|new| [old, new]),
-            Err(why) => Err(why),
-        };
+        let counted = follow_both(&mut both, &plan, deadline);
         drop(both);
+        // Also where the run is to end.
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
-        Ok(counted)
+        counted
     }
 
     fn start_counting(&mut self, plan: &CasePlan, contestant: Contestant<'_>) -> io::Result<Counting> {
@@ -81,6 +78,17 @@ impl Supervisor {
         worker.channel.release();
         Ok(Counting { callgrind, worker: Some(worker) })
     }
+}
+
+fn follow_both(
+    [old, new]: &mut [Counting; 2],
+    plan: &CasePlan,
+    deadline: Instant,
+) -> io::Result<Result<[Counted; 2], Uncounted>> {
+    Ok(match old.follow(plan, deadline)? {
+        Ok(old) => new.follow(plan, deadline)?.map(|new| [old, new]),
+        Err(why) => Err(why),
+    })
 }
 
 impl Counting {
@@ -112,6 +120,9 @@ impl Counting {
         }
         let started_processes = conversation.left.started_processes;
         let counted = self.callgrind.events(process, plan).map_err(Uncounted::Failed);
-        Ok(counted.map(|executions| Counted { executions, started_processes }))
+        Ok(counted.map(|mut executions| {
+            executions.drain(..executions.len().min(plan.warmup as usize));
+            Counted { executions, started_processes }
+        }))
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use profiling_core::sample::Sample;
 use profiling_core::sampling::Samples;
@@ -40,11 +41,15 @@ impl Turns {
     }
 }
 
-/// A contestant that fails, by its index, and how.
+/// Why a trial has come to nothing.
 #[derive(Debug)]
-pub(crate) struct TrialFailure {
-    pub contestant: usize,
-    pub failure: CaseFailure,
+pub(crate) enum Spoiled {
+    /// A contestant has failed, by its index, and how.
+    Failed {
+        contestant: usize,
+        failure: CaseFailure,
+    },
+    TimeUp,
 }
 
 /// A contestant's worker. It is killed when it is no longer wanted: what it leaves behind isn't looked at.
@@ -67,20 +72,22 @@ impl Supervisor {
     /// Whether workers can execute by turns here.
     pub(crate) const TAKES_TURNS: bool = Upper::HOLDS;
 
-    /// The samples of every contestant, whose first execution has the number `first`. `order` puts the contestants of
-    /// each turn into order.
+    /// The samples of every contestant, whose first execution has the number `first`, for as long as there is `time`.
+    /// `order` puts the contestants of each turn into order.
     pub(crate) fn trial(
         &mut self,
         plan: &CasePlan,
         first: u64,
         turns: Turns,
         contestants: &[Contestant<'_>],
+        time: Duration,
         order: &mut dyn FnMut(&mut [usize]),
-    ) -> io::Result<Result<Vec<Vec<Sample>>, TrialFailure>> {
+    ) -> io::Result<Result<Vec<Vec<Sample>>, Spoiled>> {
+        let deadline = Instant::now() + time;
         let plan = CasePlan { samples: Samples::Count(turns.samples()), ..*plan };
         let parties = contestants.iter().map(|&contestant| self.join(&plan, first, contestant));
         let mut parties = parties.collect::<io::Result<Vec<Party>>>()?;
-        let played = play(&mut parties, &plan, turns, order);
+        let played = play(&mut parties, &plan, turns, deadline, order);
         let samples = parties.iter().map(|party| party.conversation.samples.to_vec()).collect::<io::Result<_>>();
         drop(parties);
         descendants::end_orphans(self.spare.as_ref().map(|spare| spare.child.id()));
@@ -105,23 +112,27 @@ fn play(
     parties: &mut [Party],
     plan: &CasePlan,
     turns: Turns,
+    deadline: Instant,
     order: &mut dyn FnMut(&mut [usize]),
-) -> io::Result<Option<TrialFailure>> {
+) -> io::Result<Option<Spoiled>> {
     let mut contestants: Vec<usize> = (0..parties.len()).collect();
     let warmup = u64::from(plan.warmup);
     order(&mut contestants);
     for &contestant in &contestants {
         parties[contestant].channel.release();
         if let Some(failure) = parties[contestant].advance_to(warmup)? {
-            return Ok(Some(TrialFailure { contestant, failure }));
+            return Ok(Some(Spoiled::Failed { contestant, failure }));
         }
     }
     for turn in 1..=u64::from(turns.count) {
+        if Instant::now() > deadline {
+            return Ok(Some(Spoiled::TimeUp));
+        }
         order(&mut contestants);
         for &contestant in &contestants {
             parties[contestant].channel.allow(turns.length);
             if let Some(failure) = parties[contestant].advance_to(warmup + turn * u64::from(turns.length))? {
-                return Ok(Some(TrialFailure { contestant, failure }));
+                return Ok(Some(Spoiled::Failed { contestant, failure }));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Asks a witness what a case has left behind of files.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use profiling_core::evidence::{Evidence, Finding, Subject};
@@ -13,6 +13,9 @@ use crate::attribution::{self, Remnant, Traces, WitnessPlan};
 use crate::outcome::{CaseFailure, CaseRun, Phase};
 use crate::plan::{CasePlan, Round};
 use crate::temporary::Elsewhere;
+
+/// Of a case that has a worker for each sample, so many are looked at.
+const MOST: usize = 3;
 
 /// Why a witness has said nothing.
 struct Silence {
@@ -39,7 +42,7 @@ impl Supervisor {
     /// of the case.
     pub(super) fn attribute(&mut self, plan: &CasePlan, left: &[(Round, Traces)]) -> Evidence {
         let mut evidence = Evidence::default();
-        for (round, traces) in left {
+        for (round, traces) in left.iter().take(MOST) {
             // Once is enough: the other workers have executed the same job.
             if evidence.is_seen(Subject::State) {
                 break;
@@ -52,11 +55,17 @@ impl Supervisor {
     fn findings(&mut self, plan: &CasePlan, round: Round, traces: &Traces) -> Vec<Finding> {
         let working_directory = self.files.working_directory().path().to_owned();
         let mut found = Vec::new();
+        let alone = !plan.case.job.around.is_any();
+        if alone {
+            found.extend(traces.temporary_of_job());
+        }
         if !traces.changes.is_empty() {
             match self.ask_for_view(plan, round, traces) {
                 Ok(remnants) => {
                     found.extend(attribution::of_working_directory(&remnants, &working_directory));
-                    found.extend(traces.of_temporary(Ok(&remnants)));
+                    if !alone {
+                        found.extend(traces.of_temporary(Ok(&remnants)));
+                    }
                     return found;
                 }
                 Err(why) => {
@@ -64,8 +73,8 @@ impl Supervisor {
                 }
             }
         }
-        if !traces.temporary.is_empty() {
-            let asked = self.ask(plan, round, traces, None);
+        if !alone && !traces.temporary.is_empty() {
+            let asked = self.ask(plan, round, &[], None);
             found.extend(traces.of_temporary(asked.as_deref().map_err(|silence| &*silence.reason)));
         }
         found
@@ -74,7 +83,13 @@ impl Supervisor {
     /// Asks a witness that has a view of the working directory for itself, or says why none can.
     fn ask_for_view(&mut self, plan: &CasePlan, round: Round, traces: &Traces) -> Result<Vec<Remnant>, String> {
         let way = self.views.way()?;
-        self.ask(plan, round, traces, Some(way)).map_err(|silence| {
+        let hidden: Vec<PathBuf> = traces.changes.additions().map(Path::to_owned).collect();
+        let mut asked = self.ask(plan, round, &hidden, Some(way));
+        if asked.as_ref().is_err_and(|silence| !silence.unseeing) && !hidden.is_empty() {
+            // What came to be there may have taken the place of what was there before, and what the job needs.
+            asked = self.ask(plan, round, &[], Some(way));
+        }
+        asked.map_err(|silence| {
             if silence.unseeing {
                 self.views.refuse(&silence.reason);
             }
@@ -82,18 +97,17 @@ impl Supervisor {
         })
     }
 
-    /// What a witness has found; `way`: how it gets a view for itself.
+    /// What a witness has found; `hidden`: what it must not see; `way`: how it gets a view for itself.
     fn ask(
         &mut self,
         plan: &CasePlan,
         round: Round,
-        traces: &Traces,
+        hidden: &[PathBuf],
         way: Option<&'static [&'static str]>,
     ) -> Result<Vec<Remnant>, Silence> {
         let base = self.layer()?;
-        let hidden = if way.is_some() { traces.changes.additions().map(Path::to_owned).collect() } else { Vec::new() };
         let left_out = self.files.working_directory().left_out().clone();
-        WitnessPlan { view: way.is_some(), hidden, left_out }.write(base.path())?;
+        WitnessPlan { view: way.is_some(), hidden: hidden.to_owned(), left_out }.write(base.path())?;
         let asked = self.run_witness(plan, round, base.path(), way);
         attribution::open_up(base.path());
         asked

@@ -42,13 +42,11 @@ fn expect_found(profile: &Value, listeners: usize) {
         let all = found(profile, kind);
         assert!(matches!(all[..], [(one, true)] if one["name"] == name), "{kind}: {evidence}");
     }
-    let listening = found(profile, "listener");
-    assert_eq!(listening.len(), listeners, "{evidence}");
-    let is_local = |(one, is_seen): &(&Value, bool)| {
-        *is_seen && one["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:"))
-    };
-    assert!(listening.iter().all(is_local) && found(profile, "connection").iter().all(is_local), "{evidence}");
-    assert_eq!(found(profile, "connection").len(), listeners, "{evidence}");
+    for kind in ["listener", "connection"] {
+        let seen = found(profile, kind).into_iter().filter(|(_, is_seen)| *is_seen);
+        let is_local = |one: &Value| one["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:"));
+        assert_eq!(seen.filter(|(one, _)| is_local(one)).count(), listeners, "{kind}: {evidence}");
+    }
     let [(heap, true)] = found(profile, "heap")[..] else { panic!("{evidence}") };
     assert!((1 << 20..(1 << 20) + 8_192).contains(&heap["bytes"].as_i64().expect("a number")), "{heap}");
 }
@@ -91,4 +89,22 @@ fn what_the_job_starts_is_found_by_its_name() {
 fn both_are_told_apart() {
     let [both] = profiles(["starts_all_beside_others"]);
     expect_found(&both, 10);
+    // The job's threads go on running: what `setup` opens meanwhile may be theirs.
+    let unclear = found(&both, "listener").into_iter().filter(|(_, is_seen)| !is_seen).count();
+    assert!(unclear <= 10, "{both}");
+}
+
+/// It may be either's; only what can be told is said.
+#[test]
+fn what_may_be_the_jobs_is_neither_an_accusation_nor_an_acquittal() {
+    let jobs = ["asks_a_server_that_keeps_a_log", "takes_what_is_interned", "starts_what_listens_later"];
+    let [log, interned, later] = profiles(jobs);
+    let unknown = |profile: &Value, kind: &str| {
+        let all = found(profile, kind);
+        assert!(!all.is_empty() && all.iter().all(|(_, is_seen)| !is_seen), "{kind}: {profile}");
+    };
+    unknown(&log, "file");
+    unknown(&interned, "heap");
+    unknown(&later, "listener");
+    assert_eq!((&log["stateful"], &interned["stateful"]), (&false.into(), &false.into()));
 }

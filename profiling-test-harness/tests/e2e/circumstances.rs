@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use profiling_core::store::BuildKind;
 use serde_json::{Value, json};
 
-use crate::sandbox::{OPTIMISED, Outcome, Package, Sandbox, TELLS_LEVEL, own_directory, run, two_lines, write};
+use crate::sandbox::{
+    OPTIMISED, Outcome, Package, Sandbox, TELLS_LEVEL, await_next_second, own_directory, run, two_lines, write,
+};
 
 const JOBS: &str = r#"
 use profiling_core::profile_job;
@@ -167,6 +169,7 @@ fn cases_of_two_builds_or_machines_say_so() {
     assert_eq!(lambda["sizes"], json!([]));
 
     // A run of another case says so, too, and nobody relies on it.
+    await_next_second();
     harness(&sandbox, RELEASE, "--exact sort/n=1000").expect_code(0).complains(&["warning: ", mixture]);
     let merged = sandbox.profile("sort");
     assert_eq!(merged["cases"][0]["origin"]["environment"]["cpu_model"], "Another CPU");

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::cgroups;
 use crate::processes;
-use crate::sandbox::{Outcome, Package, Sandbox, run};
+use crate::sandbox::{Outcome, Package, Sandbox, copy_program, run};
 
 /// The user who no file belongs to.
 const NOBODY: u32 = 65_534;
@@ -211,7 +211,7 @@ fn what_is_another_users_stays() {
         return eprintln!("skipped: only root can act as two users");
     }
     let binary = shared.path().join("harness");
-    fs::copy(sandbox.executable("profiling"), &binary).expect("it was built");
+    copy_program(&sandbox.executable("profiling"), &binary);
     fs::DirBuilder::new().mode(0o777).create(shared.path().join("out")).expect("writable");
     fs::set_permissions(shared.path().join("out"), fs::Permissions::from_mode(0o777)).expect("it is ours");
     let as_nobody = |program: &Path| {

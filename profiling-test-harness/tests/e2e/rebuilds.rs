@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cgroups;
-use crate::sandbox::{Outcome, Package, Sandbox, run};
+use crate::sandbox::{Outcome, Package, Sandbox, copy_program, run};
 
 /// A binary that a run is started with, and the one that takes its place.
 struct Builds {
@@ -21,7 +21,7 @@ impl Builds {
         let directory = tempfile::tempdir().expect("writable");
         let builds = Self { sandbox, directory };
         for (test, path) in [("old", builds.binary()), ("new", builds.next())] {
-            fs::copy(builds.sandbox.executable(test), path).expect("writable");
+            copy_program(&builds.sandbox.executable(test), &path);
         }
         builds
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use profiling_core::profile::SampleRecord;
 use profiling_core::store::{BuildKind, Store};
@@ -511,6 +511,20 @@ fn disturbs(variable: &str) -> bool {
     const SET: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
     let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| variable.starts_with(prefix));
     starts_with(&OURS) && !starts_with(&USERS) && !SET.contains(&variable)
+}
+
+/// Copies a program that is about to be run. This process must not have it open for writing: another test may start a
+/// process meanwhile, which would have it open, too, for a moment.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().expect("cp is everywhere").success(), "{}", to.display());
+}
+
+/// Waits until it is another second: times in profiles have no smaller unit.
+pub(crate) fn await_next_second() {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+    std::thread::sleep(Duration::from_nanos(1_000_000_000 - u64::from(now.subsec_nanos())));
 }
 
 /// Whether there is a Valgrind; says so where there is none.

@@ -7,7 +7,7 @@ use profiling_core::JobProfile;
 use profiling_core::store::{RegisteredJob, Store};
 use serde_json::json;
 
-use crate::sandbox::{Package, Sandbox, run};
+use crate::sandbox::{Package, Sandbox, await_next_second, run};
 
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -72,6 +72,7 @@ fn the_cases_of_a_job_can_be_measured_one_after_the_other() {
     assert_eq!(first["missing_cases"].as_array().map(Vec::len), Some(3));
     assert_eq!(profiled_ids(&sandbox), (vec![], 6), "no trust without all cases");
 
+    await_next_second();
     run(&mut sandbox.harness("--exact sort/n=10,order=up sort/n=10,order=down sort/n=100,order=up")).expect_code(0);
     let whole = sandbox.profile("sort");
     let params = |profile: &serde_json::Value| -> Vec<serde_json::Value> {

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::sandbox::{Outcome, Package, Sandbox, run};
+use crate::sandbox::{Outcome, Package, Sandbox, copy_program, run};
 
 /// A machine with nothing but the binary.
 struct Device {
@@ -28,7 +28,7 @@ impl Device {
     fn harness(&self, place: &str) -> Command {
         let place = self.path(place);
         fs::create_dir_all(place.parent().expect("it lies in a directory")).expect("writable");
-        fs::copy(self.sandbox.executable("profiling"), &place).expect("it was built");
+        copy_program(&self.sandbox.executable("profiling"), &place);
         let mut command = Command::new(place);
         command.args(["--exact", "passes"]).env_clear().env("PATH", "/nonexistent").current_dir("/");
         command
