@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use profiling_core::job::{Case, Isolation};
+use profiling_core::job::{Case, Isolation, ParamValue};
+use profiling_core::profile::Params;
 use profiling_core::sampling::{Auto, Samples};
 
 use crate::channel::Upper;
@@ -85,5 +86,22 @@ impl CasePlan {
         }
         let cold = Round { warmup: 0, samples: 1, by_turns: false, cold: true, ..first };
         (number < self.cold_samples).then_some(cold)
+    }
+}
+
+/// A case's parameters, as they stand in profiles.
+pub(crate) fn params(case: Case) -> Params {
+    case.params().map(|(name, value)| (name.to_owned(), json(value))).collect()
+}
+
+fn json(value: ParamValue) -> serde_json::Value {
+    match value {
+        ParamValue::Text(text) => text.into(),
+        ParamValue::Integer(integer) => match (u64::try_from(integer), i64::try_from(integer)) {
+            (Ok(integer), _) => integer.into(),
+            (_, Ok(integer)) => integer.into(),
+            // The macro refuses larger ones.
+            _ => integer.to_string().into(),
+        },
     }
 }

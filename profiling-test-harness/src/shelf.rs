@@ -18,8 +18,9 @@ use profiling_core::tangle::{BlueprintProfiles, JobProfile};
 use crate::advisor::Jobs;
 use crate::cli::Arguments;
 use crate::keep::KeepSamples;
+use crate::plan::params;
 use crate::roster::Roster;
-use crate::session::{JobOutcome, params};
+use crate::session::JobOutcome;
 use crate::targets::{self, Missed};
 use crate::{Host, environment, origin};
 

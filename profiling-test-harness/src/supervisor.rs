@@ -31,10 +31,12 @@ use crate::watch::Watch;
 use crate::wire::{Assignment, WORKER_ARGUMENT};
 
 use self::conversation::{Conversation, Ending, Started};
+pub(crate) use self::earlier::Earlier;
 use self::trial::Contestant;
 
 mod conversation;
 pub(crate) mod counting;
+mod earlier;
 mod rehearse;
 pub(crate) mod trial;
 mod witness;
@@ -62,6 +64,7 @@ pub(crate) struct Supervisor {
     spare: Option<Worker>,
     /// Of the working directory, for witnesses.
     views: Views,
+    earlier: Option<Earlier>,
 }
 
 /// What is done with each case besides measuring it, where the user wants that.
@@ -143,7 +146,13 @@ impl Supervisor {
             extras,
             spare: None,
             views: Views::default(),
+            earlier: None,
         })
+    }
+
+    /// From now on cases are also asked about what they were seen to leave in earlier runs.
+    pub(crate) fn remember(&mut self, earlier: Earlier) {
+        self.earlier = Some(earlier);
     }
 
     /// The binary of this process.
@@ -180,12 +189,15 @@ impl Supervisor {
             let then = plan.round(number, wanted).map(|round| (plan.case, round));
             let then = then.or_else(|| next.map(|next| (next.case, next.first_round())));
             let worker = self.worker(plan.case, round)?;
-            let Followed { mut run, group, traces, executing, .. } =
+            let Followed { mut run, group, mut traces, executing, .. } =
                 self.follow(worker, plan, round, then, &mut |ended| progress(ended_before + ended))?;
             if let (Some(groups), Some(group)) = (&mut self.groups, group) {
                 groups.give_back(group);
             }
             ended_before += u64::from(round.warmup) + u64::from(round.samples);
+            if number == 1 {
+                self.add_earlier(plan.case, &mut traces);
+            }
             if let Ok(measured) = &mut run.result
                 && !round.cold
             {
@@ -228,6 +240,15 @@ impl Supervisor {
             }
         }
         Ok(whole)
+    }
+
+    /// What the case has left in an earlier run, and has not made again, may be its doing as well.
+    fn add_earlier(&mut self, case: Case, traces: &mut Traces) {
+        let working_directory = self.files.working_directory();
+        let of_here =
+            |path: &PathBuf| path.starts_with(working_directory.path()) && !working_directory.left_out().covers(path);
+        let left = self.earlier.as_mut().map(|earlier| earlier.left_by(case)).unwrap_or_default();
+        left.into_iter().filter(of_here).for_each(|path| traces.changes.made(path));
     }
 
     /// The instructions of one execution of a case with these samples, by this binary or another one; `None`

@@ -26,7 +26,7 @@ use thiserror::Error;
 use twox_hash::XxHash64;
 
 use crate::binary::HeldBinary;
-use crate::session::params;
+use crate::plan::params;
 use crate::wire::PROTOCOL;
 
 pub(crate) mod archive;

@@ -13,8 +13,8 @@ use super::metric::Metric;
 use super::statistic::Statistic;
 use super::witness::Seconded;
 use super::{Compared, ComparedCase};
+use crate::plan::params;
 use crate::report::CaseReport;
-use crate::session::params;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use profiling_core::sample::Sample;
 
 use super::COMPARED;
 use crate::baseline::{Baseline, BaselineError};
-use crate::session::params;
+use crate::plan::params;
 
 /// The baseline's jobs, each of which is read once.
 #[derive(Debug)]

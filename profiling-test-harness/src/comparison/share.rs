@@ -10,11 +10,17 @@ const IN_PARALLEL: f64 = 1.02;
 /// What the readings themselves make of a difference.
 const READINGS_NS: f64 = 2_000.0;
 
+/// How many standard errors a difference of the kernel's part must be from 0 to be sure: it is estimated from what the
+/// clock's ticks happen to fall on, and an execution sees few of them.
+const SURE: f64 = 3.0;
+
 /// Times of all trials, in nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Shares {
     old: Times,
     new: Times,
+    /// Of each trial, how much more the new version was in the kernel, as a share of the old one's CPU time.
+    more_system: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -44,8 +50,24 @@ impl Times {
 impl Shares {
     /// Takes the samples of a trial.
     pub(super) fn take(&mut self, old: &[Sample], new: &[Sample]) {
+        let of = |samples: &[Sample]| {
+            let mut times = Times::default();
+            times.add(samples);
+            times
+        };
+        let (trial_old, trial_new) = (of(old), of(new));
+        self.more_system.push((trial_new.system - trial_old.system) / trial_old.cpu.max(1.0));
         self.old.add(old);
         self.new.add(new);
+    }
+
+    /// Whether the kernel's part surely differs.
+    fn is_sure(&self) -> bool {
+        let count = self.more_system.len() as f64;
+        let mean = self.more_system.iter().sum::<f64>() / count.max(1.0);
+        let squares: f64 = self.more_system.iter().map(|more| (more - mean).powi(2)).sum();
+        let error = (squares / (count - 1.0).max(1.0) / count.max(1.0)).sqrt();
+        count > 1.0 && mean.abs() > SURE * error
     }
 
     /// Whether counting sees all of an effect on the CPU time.
@@ -57,7 +79,12 @@ impl Shares {
         let large = self.old.system.max(self.new.system) / cpu >= MUCH_SYSTEM_TIME;
         // Half of what would matter may come from the kernel's clock, which ticks.
         let carries = system / cpu > effect.abs().max(minimum_effect) / 2.0;
-        if carries || (outcome == Outcome::Undecided && large) { Reach::SystemTime } else { Reach::Whole }
+        match (carries, outcome == Outcome::Undecided && large) {
+            (_, true) => Reach::SystemTime,
+            (true, false) if self.is_sure() => Reach::SystemTime,
+            (true, false) => Reach::Unclear,
+            (false, false) => Reach::Whole,
+        }
     }
 }
 
@@ -78,8 +105,20 @@ mod tests {
 
     fn reach(old: &[Sample], new: &[Sample], outcome: Outcome, effect: f64) -> Reach {
         let mut shares = Shares::default();
-        shares.take(old, new);
+        (0..10).for_each(|_| shares.take(old, new));
         shares.reach(outcome, effect, 0.02)
+    }
+
+    /// As where ticks are rare: of ten trials, the kernel has all the time in one or two, whatever is executed.
+    #[test]
+    fn a_difference_that_may_be_chance_is_none_to_rely_on() {
+        let [user, kernel] = [samples(1010, 1000, 0), samples(1010, 500, 500)];
+        let mut shares = Shares::default();
+        for trial in 0..10 {
+            shares.take(if trial == 3 { &kernel } else { &user }, if trial % 5 == 1 { &kernel } else { &user });
+        }
+        assert_eq!(shares.reach(Outcome::Regressed, 0.03, 0.02), Reach::Unclear);
+        assert_eq!(shares.reach(Outcome::Regressed, 0.12, 0.02), Reach::Whole);
     }
 
     #[test]

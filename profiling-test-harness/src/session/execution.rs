@@ -3,15 +3,15 @@
 use std::io;
 use std::time::Duration;
 
-use profiling_core::job::{Case, JobDescriptor, ParamValue};
-use profiling_core::profile::{CaseProfile, Grade, Params};
+use profiling_core::job::{Case, JobDescriptor};
+use profiling_core::profile::{CaseProfile, Grade};
 
 use crate::binary::Replaced;
 use crate::budgets;
 use crate::capture::Capture;
 use crate::cli::Arguments;
 use crate::outcome::{CaseFailure, CaseRun, Measured, Phase};
-use crate::plan::CasePlan;
+use crate::plan::{CasePlan, params};
 use crate::report::CaseReport;
 use crate::report::progress::Progress;
 use crate::selection::{Chosen, Selected};
@@ -130,22 +130,5 @@ fn refuse_noise(report: &mut CaseReport) {
     if let Some(noise) = noise.filter(|noise| noise.grade == Grade::Noisy) {
         let reason = format!("the machine was noisy, and no profile is stored: {}", noise.why.join("; "));
         report.result = Err(CaseFailure { phase: Phase::Noise, reason });
-    }
-}
-
-/// A case's parameters, as they stand in profiles.
-pub(crate) fn params(case: Case) -> Params {
-    case.params().map(|(name, value)| (name.to_owned(), json(value))).collect()
-}
-
-fn json(value: ParamValue) -> serde_json::Value {
-    match value {
-        ParamValue::Text(text) => text.into(),
-        ParamValue::Integer(integer) => match (u64::try_from(integer), i64::try_from(integer)) {
-            (Ok(integer), _) => integer.into(),
-            (_, Ok(integer)) => integer.into(),
-            // The macro refuses larger ones.
-            _ => integer.to_string().into(),
-        },
     }
 }

@@ -18,7 +18,7 @@ use profiling_core::statistics::{Model, rust_source};
 use profiling_core::store::{BuildKind, History, StoreError, replace_file};
 use thiserror::Error;
 
-pub(crate) use self::execution::{JobOutcome, params};
+pub(crate) use self::execution::JobOutcome;
 use self::execution::{execute, plan};
 use crate::baseline::{Baseline, BaselineError, Baselines};
 use crate::binary::HeldBinary;
@@ -37,7 +37,7 @@ use crate::report::progress::Progress;
 use crate::report::{CaseReport, comparison, failed_jobs, failures, growth, history, listing, rehearsals, table};
 use crate::selection::{self, Chosen};
 use crate::shelf::{self, Shelf, history_path};
-use crate::supervisor::{Extras, Supervisor};
+use crate::supervisor::{Earlier, Extras, Supervisor};
 use crate::targets::{self, Missed};
 use crate::temporary::RunDirectory;
 use crate::{FAILED, Host, advisor, report};
@@ -283,6 +283,7 @@ fn measure(
     let sizes = extras.rehearsals.as_ref().map(|rehearsals| (rehearsals.sizes.clone(), rehearsals.all_chosen));
     let supervisor =
         RefCell::new(Supervisor::new(!arguments.no_capture, extras, &shelf.writes_to(), &own.binary, &own.directory)?);
+    supervisor.borrow_mut().remember(Earlier::of(shelf.store().clone()));
     let environment = shelf.origin().environment.clone();
     warn_of_debug_build(&environment);
     if let Some(name) = &arguments.save_baseline {

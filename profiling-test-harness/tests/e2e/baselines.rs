@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
@@ -9,11 +10,11 @@ use tar::{Builder, EntryType, Header};
 
 use crate::sandbox::{Package, Sandbox, has_valgrind, run};
 
-fn before(arguments: &str, sandbox: &Sandbox) -> std::process::Command {
+fn before(arguments: &str, sandbox: &Sandbox) -> Command {
     sandbox.test_binary("before", arguments)
 }
 
-fn after(arguments: &str, sandbox: &Sandbox) -> std::process::Command {
+fn after(arguments: &str, sandbox: &Sandbox) -> Command {
     sandbox.test_binary("after", arguments)
 }
 
@@ -72,12 +73,12 @@ fn what_became_worse_fails_and_the_rest_does_not() {
     }
 }
 
-/// A comparison of the two versions of these jobs, alone on the machine.
-fn judged(jobs: &str, code: i32) -> Value {
+/// The two versions of these jobs, alone on the machine, and how they are compared.
+fn judged(jobs: &str) -> (Sandbox, impl Fn(&Sandbox, &str) -> Command) {
     let sandbox = Sandbox::alone(Package::judged());
     run(&mut before(&format!("--save-baseline first --exact {jobs}"), &sandbox)).expect_code(0);
-    run(&mut after(&format!("--baseline first --exact {jobs}"), &sandbox)).expect_code(code);
-    comparison(&sandbox)
+    let jobs = jobs.to_owned();
+    (sandbox, move |sandbox: &Sandbox, more: &str| after(&format!("--baseline first --exact {jobs} {more}"), sandbox))
 }
 
 fn outcomes<'a>(comparison: &'a Value, job: &str) -> Vec<[&'a str; 3]> {
@@ -88,7 +89,9 @@ fn outcomes<'a>(comparison: &'a Value, job: &str) -> Vec<[&'a str; 3]> {
 
 #[test]
 fn what_only_some_executions_do_is_found() {
-    let compared = judged("rarely_slow rarely_late rarely_allocates", 101);
+    let (sandbox, compare) = judged("rarely_slow rarely_late rarely_allocates");
+    run(&mut compare(&sandbox, "")).expect_code(101);
+    let compared = comparison(&sandbox);
     for (job, metric) in [("rarely_slow", "cpu_ns"), ("rarely_late", "wall_ns"), ("rarely_allocates", "allocations")] {
         let outcomes = outcomes(&compared, job);
         let worse = outcomes.iter().any(|[of, _, outcome]| *of == metric && *outcome == "regressed");
@@ -101,13 +104,32 @@ fn what_costs_the_same_is_no_regression() {
     if !has_valgrind() {
         return;
     }
-    let compared = judged("stays becomes_expensive", 101);
+    let (sandbox, compare) = judged("stays becomes_expensive");
+    run(&mut compare(&sandbox, "")).expect_code(101);
+    let compared = comparison(&sandbox);
     let stays = outcomes(&compared, "stays");
     assert!(stays.iter().all(|[.., outcome]| ["unchanged", "undecided"].contains(outcome)), "{stays:?}");
     let expensive = entry(&compared, "becomes_expensive", "cpu_ns");
     assert_eq!(expensive["outcome"], "regressed", "{expensive}");
     let [old, new] = ["old", "new"].map(|key| expensive["cost"][key].as_f64().expect("it was counted"));
     assert!((new / old - 1.1).abs() < 0.02, "a tenth more work: {expensive}");
+}
+
+/// Nobody is left to guess why there is none.
+#[test]
+fn where_there_is_no_second_opinion_it_is_said_why() {
+    let (sandbox, compare) = judged("varies");
+    let without = run(compare(&sandbox, "").env("PATH", "/nowhere"));
+    without.expect_code(101).says(&["there is no `valgrind` in the PATH"]);
+    run(&mut compare(&sandbox, "--no-witness")).expect_code(101).never_says(&["second opinion"]);
+    run(compare(&sandbox, "").env("PROFILING_NO_WITNESS", "1")).expect_code(101).never_says(&["second opinion"]);
+    if has_valgrind() {
+        let varies = "no second opinion on the CPU time of varies: counts vary from run to run";
+        run(&mut compare(&sandbox, "")).expect_code(101).says(&[varies]);
+        let entry = comparison(&sandbox);
+        let entry = entry["comparisons"].as_array().expect("a list").iter().find(|entry| entry["metric"] == "cpu_ns");
+        assert!(entry.is_some_and(|entry| entry.get("cost").is_none() && entry["outcome"] == "regressed"), "{entry:?}");
+    }
 }
 
 #[test]

@@ -119,6 +119,10 @@ fn only_what_a_job_wrote_is_its_own() {
     leaver.expect_found();
     let log = fs::read_to_string(leaver.directory.join("run.log")).expect("written");
     assert!(log.contains("stateful: leaves_by_renaming leaves the file "), "{log}");
+    // What is there already is not made again.
+    run(&mut leaver.sandbox.harness("")).expect_code(0);
+    leaver.expect_innocent(&INNOCENT);
+    leaver.expect_found();
 }
 
 fn run_to_log(harness: &mut Command) -> bool {
@@ -192,4 +196,37 @@ fn where_namespaces_are_denied_a_verdict_is_unknown_with_the_path() {
     assert!(sorts.contains("aws-lambda") && !sorts.contains("\"state\""), "{sorts}");
     let temporary = leaver.sandbox.profile("leaves_in_its_temporary_directory");
     assert!(sentences(&temporary).contains("/temporary behind"), "it is the job's own: {}", sentences(&temporary));
+}
+
+const CASES: &str = "
+#[profiling_core::profile_job(
+    samples = 2, params(a = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], b = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), args(a + b),
+)]
+pub fn adds(sum: u32) -> u32 {
+    sum
+}
+";
+
+/// Nothing is read of them unless something changes.
+#[test]
+fn files_that_lie_there_take_no_time() {
+    let directory = own_directory("many_files");
+    let files = [("src/lib.rs", CASES), ("tests/profiling.rs", &*two_lines("many_files"))];
+    let sandbox = Sandbox::alone(Package::at("many_files", &directory, &files, ""));
+    let crowded = tempfile::tempdir().expect("writable");
+    for directory in 0..500 {
+        let directory = crowded.path().join(directory.to_string());
+        fs::create_dir(&directory).expect("writable");
+        (0..100).for_each(|file| fs::write(directory.join(file.to_string()), "").expect("writable"));
+    }
+    let empty = tempfile::tempdir().expect("writable");
+    let took = |directory: &std::path::Path| {
+        let ran = run(sandbox.harness("").current_dir(directory));
+        ran.expect_code(0).says(&["adds/a=9,b=9 ... ok"]);
+        ran.took
+    };
+    took(empty.path());
+    let longer = (0..5).map(|_| took(crowded.path()).saturating_sub(took(empty.path()))).min().expect("five");
+    // Some 0.06 s on an idle machine; a walk for each worker would take several seconds.
+    assert!(longer < Duration::from_millis(700), "{longer:?} longer");
 }

@@ -99,3 +99,18 @@ fn more_samples_take_no_more_memory() {
     assert!(many < few + (4 << 20), "{few} bytes with few samples, {many} with many");
     assert!(many < 64 << 20, "{many} bytes");
 }
+
+#[test]
+fn as_many_samples_are_kept_as_were_asked_for() {
+    let sandbox = Sandbox::new(Package::zoo());
+    let kept = |how: &str| -> Vec<u32> {
+        run(&mut sandbox.harness(&format!("--exact --samples 1000 does_nothing {how}"))).expect_code(0);
+        assert_eq!(sandbox.profile("does_nothing")["cases"][0]["samples"], 1000, "the figures are those of all");
+        sandbox.samples("does_nothing").iter().map(|record| record.sample).collect()
+    };
+    assert_eq!(kept("").len(), 1000);
+    assert_eq!(kept("--keep-samples 100"), (0..1000).step_by(10).collect::<Vec<_>>());
+    assert_eq!(kept("--keep-samples all").len(), 1000);
+    assert!(kept("--keep-samples none").is_empty());
+    assert!(!sandbox.store().samples_path("does_nothing").exists());
+}

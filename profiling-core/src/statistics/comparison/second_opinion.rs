@@ -102,6 +102,8 @@ pub enum Reach {
     Allocations,
     /// The kernel's part of the time has changed as well, or is too large to leave open.
     SystemTime,
+    /// The kernel's part of the time seems to have changed, which may be chance.
+    Unclear,
     /// The job starts processes, which are not counted.
     Processes,
     /// Several threads run at the same time, and may get into each other's way.
@@ -115,7 +117,7 @@ pub enum Opinion {
     Stands,
     /// Both versions cost the same: the code lies elsewhere, and that is all.
     Moved,
-    /// Both versions cost the same, but the time has changed by more than layout explains.
+    /// Both versions cost the same, but the time has changed by more than layout explains, or perhaps in the kernel.
     Contradicted,
     /// The new version costs more.
     Costlier,
@@ -129,10 +131,14 @@ impl Opinion {
         if costlier && matches!(outcome, Outcome::Regressed | Outcome::Undecided) {
             return Self::Costlier;
         }
-        if outcome == Outcome::Unchanged || !costs.are_equal() || reach != Reach::Whole {
+        if outcome == Outcome::Unchanged || !costs.are_equal() {
             return Self::Stands;
         }
-        if effect.abs() < MOST_MOVED { Self::Moved } else { Self::Contradicted }
+        match reach {
+            Reach::Whole if effect.abs() < MOST_MOVED => Self::Moved,
+            Reach::Whole | Reach::Unclear => Self::Contradicted,
+            Reach::Allocations | Reach::SystemTime | Reach::Processes | Reach::Threads => Self::Stands,
+        }
     }
 
     /// What the outcome becomes.
@@ -221,6 +227,9 @@ mod tests {
             let opinion = Opinion::on(outcome, effect, &same, Reach::Whole, MINIMUM);
             assert_eq!((opinion, opinion.outcome(outcome)), (Opinion::Contradicted, Outcome::Undecided), "{effect}");
         }
+        // Neither an accusation nor an acquittal.
+        let unclear = Opinion::on(Outcome::Regressed, 0.03, &same, Reach::Unclear, MINIMUM);
+        assert_eq!((unclear, unclear.outcome(Outcome::Regressed)), (Opinion::Contradicted, Outcome::Undecided));
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn counted(path: &str, metric: &ComparedMetric, revision: Revision, costs: &Cost
         ),
         Revision::Contradicted => format!(
             "undecided: {path}: CPU time {effect}, but an execution costs the same under Valgrind ({old} before, {new} \
-             now): more than where the code lies explains"
+             now): that is more than where the code lies explains, or the kernel's doing"
         ),
         Revision::Costlier => format!(
             "costs more: {path}: {} under Valgrind ({old} before, {new} now); CPU time {effect}",
