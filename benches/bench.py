@@ -1,6 +1,7 @@
 """What the benchmarks share: crates made for one run, measured in turn, and a table of the times."""
 
 import contextlib
+import json
 import os
 import pathlib
 import platform
@@ -74,6 +75,16 @@ def run(command, directory, target=None):
     if done.returncode != 0:
         sys.exit(f"`{' '.join(map(str, command))}` in {directory} failed:\n{done.stdout}\n{done.stderr}")
     return took
+
+
+def binary(command, directory):
+    """The path of the test binary that a command of cargo builds."""
+    run(command, directory)
+    messages = subprocess.run(
+        [*command, "--message-format=json"], cwd=directory, check=True, capture_output=True, text=True,
+        env={**os.environ, "CARGO_TARGET_DIR": str(directory.parent / "target")},
+    ).stdout.splitlines()
+    return [message["executable"] for message in map(json.loads, messages) if message.get("executable")][-1]
 
 
 def alternate(rounds, measurements):
