@@ -1,7 +1,7 @@
 //! What an execution costs on a size of a platform.
 
 use super::catalogue::{Billing, Platform, Size};
-use super::demand::CaseDemand;
+use super::demand::{CaseDemand, Work};
 
 /// A mean over the executions of a case.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -26,21 +26,82 @@ pub(super) fn quote(
 ) -> Option<Quote> {
     let work = case.work.as_ref()?;
     let meter = Meter { platform, size, arch, peak_bytes: case.memory_bytes.low };
-    let mut sum = Quote::default();
-    work.each(&mut |execution| {
-        let lasting_ns = execution.duration_ns(size.vcpu) + cold_start_ns;
-        let cpu_ns = execution.cpu_ns + cold_start_ns * size.vcpu.min(1.0);
-        let billed_ms = meter.billed_ms(lasting_ns);
-        sum.billed_ms += billed_ms;
-        sum.usd += meter.usd(billed_ms, meter.rounded_ms(cpu_ns));
-        sum.floor_usd += meter.usd((lasting_ns / 1e6).max(meter.least_ms(lasting_ns)), cpu_ns / 1e6);
-    });
-    let count = work.len() as f64;
-    (count > 0.0).then(|| Quote {
-        billed_ms: sum.billed_ms / count,
-        usd: sum.usd / count,
-        floor_usd: sum.floor_usd / count,
+    let times = work.billed(Billed { cold_start_ns, ..Billed::on(platform, size) })?;
+    // A price is so much for each time and so much for the request: that of the mean is the mean.
+    Some(Quote {
+        billed_ms: times.billed_ms,
+        usd: meter.usd(times.billed_ms, times.cpu_ms),
+        floor_usd: meter.usd(times.floor_ms, times.exact_cpu_ms),
     })
+}
+
+/// How executions are billed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Billed {
+    pub(super) vcpu: f64,
+    pub(super) cold_start_ns: f64,
+    pub(super) granularity_ms: f64,
+    pub(super) least_ms: f64,
+}
+
+/// Mean times of executions, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct BilledTimes {
+    /// What is billed of the duration.
+    pub(super) billed_ms: f64,
+    /// What is billed of the CPU time.
+    pub(super) cpu_ms: f64,
+    /// The duration, rounded up to nothing but the least that is billed.
+    pub(super) floor_ms: f64,
+    pub(super) exact_cpu_ms: f64,
+}
+
+impl Billed {
+    fn on(platform: &Platform, size: &Size) -> Self {
+        Self {
+            vcpu: size.vcpu,
+            cold_start_ns: 0.0,
+            granularity_ms: f64::from(platform.billing_granularity_ms),
+            least_ms: platform.billing_min_ms as f64,
+        }
+    }
+
+    /// Adds so many executions.
+    pub(super) fn add(&self, execution: Work, times: f64, sum: &mut BilledTimes) {
+        let lasting_ns = execution.duration_ns(self.vcpu) + self.cold_start_ns;
+        let cpu_ns = execution.cpu_ns + self.cold_start_ns * self.vcpu.min(1.0);
+        sum.billed_ms += self.rounded_ms(lasting_ns).max(self.least_ms) * times;
+        sum.cpu_ms += self.rounded_ms(cpu_ns) * times;
+        // What is billed for the shortest execution of this kind.
+        let unit = if lasting_ns >= 1.0 { self.granularity_ms } else { 0.0 };
+        sum.floor_ms += (lasting_ns / 1e6).max(unit.max(self.least_ms)) * times;
+        sum.exact_cpu_ms += cpu_ns / 1e6 * times;
+    }
+
+    /// Rounded up to the granularity. Whole nanoseconds first, so that 200 ms are not 201 by an error of the last bit;
+    /// the quotient is further from a whole number than its own error, whatever lasts less than some years.
+    fn rounded_ms(&self, duration_ns: f64) -> f64 {
+        let granularity_ns = self.granularity_ms * 1e6;
+        whole((whole(duration_ns + 0.5) + (granularity_ns - 1.0)) / granularity_ns) * self.granularity_ms
+    }
+}
+
+/// Without what comes after the point; a function of the C library is several times as slow.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds, below 2^53")]
+fn whole(figure: f64) -> f64 {
+    figure as u64 as f64
+}
+
+impl BilledTimes {
+    /// Of the sums of so many executions.
+    pub(super) fn mean(self, count: f64) -> Self {
+        Self {
+            billed_ms: self.billed_ms / count,
+            cpu_ms: self.cpu_ms / count,
+            floor_ms: self.floor_ms / count,
+            exact_cpu_ms: self.exact_cpu_ms / count,
+        }
+    }
 }
 
 /// What counts for the bill.
@@ -52,25 +113,6 @@ struct Meter<'a> {
 }
 
 impl Meter<'_> {
-    fn billed_ms(&self, duration_ns: f64) -> f64 {
-        self.rounded_ms(duration_ns).max(self.platform.billing_min_ms as f64)
-    }
-
-    /// What is billed for the shortest execution of this kind.
-    fn least_ms(&self, duration_ns: f64) -> f64 {
-        let unit = if duration_ns >= 1.0 { f64::from(self.platform.billing_granularity_ms) } else { 0.0 };
-        unit.max(self.platform.billing_min_ms as f64)
-    }
-
-    /// Rounded up to the granularity.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nanoseconds, below 2^53")]
-    fn rounded_ms(&self, duration_ns: f64) -> f64 {
-        let granularity_ns = u64::from(self.platform.billing_granularity_ms) * 1_000_000;
-        // Whole nanoseconds first, so that 200 ms are not 201 by an error of the last bit.
-        let units = (duration_ns.round() as u64).div_ceil(granularity_ns);
-        units as f64 * f64::from(self.platform.billing_granularity_ms)
-    }
-
     fn usd(&self, billed_ms: f64, cpu_ms: f64) -> f64 {
         let seconds = billed_ms / 1e3;
         let gib = f64::from(self.size.memory_mb) / 1024.0;

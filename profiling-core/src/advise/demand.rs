@@ -111,6 +111,11 @@ pub(super) fn own_cpu_ns(cpu_ns: f64, wall_ns: f64) -> f64 {
 }
 
 impl Work {
+    /// What tells it from others.
+    pub(super) fn bits(self) -> [u64; 3] {
+        [self.wall_ns, self.cpu_ns, self.delay_ns].map(f64::to_bits)
+    }
+
     /// Of a sample with CPU time.
     pub(super) fn of(sample: &Sample) -> Self {
         Self {
