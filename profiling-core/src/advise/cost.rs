@@ -46,6 +46,7 @@ pub(super) struct Billed {
 
 /// Mean times of executions, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "units are in the names")]
 pub(super) struct BilledTimes {
     /// What is billed of the duration.
     pub(super) billed_ms: f64,
