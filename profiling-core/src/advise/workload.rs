@@ -205,10 +205,10 @@ mod tests {
         Sample { wall_ns, cpu_ns: Some(wall_ns), ..Sample::default() }
     }
 
-    fn spread(samples: &CaseSamples) -> [f64; 3] {
+    fn spread(samples: &CaseSamples) -> [u64; 3] {
         let work = Workload::of(samples).expect("readable").expect("with CPU time");
         let Spread { median, upper, longest } = work.durations(0.5).expect("readable");
-        [median, upper.expect("there are many"), longest]
+        [median, upper.expect("there are many"), longest].map(f64::to_bits)
     }
 
     #[test]
@@ -217,12 +217,12 @@ mod tests {
         let samples = CaseSamples::from(many.as_slice());
         let work = Workload::of(&samples).expect("readable").expect("with CPU time");
         assert!(matches!(&work.executions, Executions::Alike { each, count: 30_000 } if each.len() == 7));
-        assert_eq!(spread(&samples), [140.0, 200.0, 200.0], "twice 70 and 100");
+        assert_eq!(spread(&samples), [140.0_f64, 200.0, 200.0].map(f64::to_bits), "twice 70 and 100");
         let differing: Vec<Sample> = (0..30_000).map(sample).collect();
         let differing = CaseSamples::from(differing.as_slice());
         let work = Workload::of(&differing).expect("readable").expect("with CPU time");
         assert!(matches!(work.executions, Executions::Many(_)));
-        assert_eq!(spread(&differing)[2], 59_998.0);
+        assert_eq!(spread(&differing)[2], 59_998.0_f64.to_bits());
     }
 
     #[test]
