@@ -12,6 +12,8 @@ use std::sync::Once;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::RuntimeMetrics;
+
 use crate::breakdown::Breakdown;
 use crate::job::{Around, Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
 use crate::measure::boundary::Boundary;
@@ -127,10 +129,14 @@ impl CaseRunner {
         ended.unwrap_or_else(|payload| Err(panic_failure(payload.as_ref())))
     }
 
+    fn metrics(&self) -> Option<RuntimeMetrics> {
+        self.runtime.as_ref().map(tokio::runtime::Runtime::metrics)
+    }
+
     /// What counts the tasks that are alive in the job's runtime; none where it has no runtime.
-    pub fn count_tasks(&self) -> impl Fn() -> usize + 'static {
-        let metrics = self.runtime.as_ref().map(tokio::runtime::Runtime::metrics);
-        move || metrics.as_ref().map_or(0, tokio::runtime::RuntimeMetrics::num_alive_tasks)
+    pub fn alive_tasks(&self) -> impl Fn() -> usize + 'static {
+        let metrics = self.metrics();
+        move || metrics.as_ref().map_or(0, RuntimeMetrics::num_alive_tasks)
     }
 
     /// Calls `observer` right before and right after each call of the job, outside of the measured window.
@@ -141,8 +147,7 @@ impl CaseRunner {
     /// Looks at what there is before anything of the user's runs, so that [`left`](Self::left) can tell what came
     /// later.
     pub fn look_around(&mut self) {
-        let metrics = self.runtime.as_ref().map(tokio::runtime::Runtime::metrics);
-        *self.execution.boundary_mut() = Some(Boundary::new(self.around, metrics));
+        *self.execution.boundary_mut() = Some(Boundary::new(self.around, self.metrics()));
     }
 
     /// What the executions have left behind since [`look_around`](Self::look_around); nothing without it. Lets the

@@ -26,7 +26,7 @@ pub(super) fn quote(
 ) -> Option<Quote> {
     let work = case.work.as_ref()?;
     let meter = Meter { platform, size, arch, peak_bytes: case.memory_bytes.low };
-    let times = work.billed(Billed { cold_start_ns, ..Billed::on(platform, size) })?;
+    let times = work.billed(Billed::on(platform, size, cold_start_ns))?;
     // A price is so much for each time and so much for the request: that of the mean is the mean.
     Some(Quote {
         billed_ms: times.billed_ms,
@@ -58,10 +58,10 @@ pub(super) struct BilledTimes {
 }
 
 impl Billed {
-    fn on(platform: &Platform, size: &Size) -> Self {
+    fn on(platform: &Platform, size: &Size, cold_start_ns: f64) -> Self {
         Self {
             vcpu: size.vcpu,
-            cold_start_ns: 0.0,
+            cold_start_ns,
             granularity_ms: f64::from(platform.billing_granularity_ms),
             least_ms: platform.billing_min_ms as f64,
         }

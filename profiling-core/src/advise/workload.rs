@@ -156,9 +156,13 @@ impl<'a> Executions<'a> {
                 }
             }
         })?;
-        let few = alike.len() <= FEW;
-        let alike = || Self::Alike { each: alike.into_values().collect(), count: samples.len() };
-        Ok(if few { alike() } else { Self::Many(samples) })
+        if alike.len() > FEW {
+            return Ok(Self::Many(samples));
+        }
+        let mut each: Vec<(Work, usize)> = alike.into_values().collect();
+        // So that sums of them are the same to the last bit, whenever they are made.
+        each.sort_unstable_by_key(|(work, _)| work.bits());
+        Ok(Self::Alike { each, count: samples.len() })
     }
 
     fn count(&self) -> usize {

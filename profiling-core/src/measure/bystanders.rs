@@ -1,11 +1,11 @@
-//! Threads that are not the job's: whether any of them has run while the job did.
+//! Whether any of some threads has run in a while: those of others while the job did, or the job's while others did.
 
 use super::threads::{self, Activity};
 
 /// How many threads are looked at; of more than that, some are taken to have run.
 const MOST: usize = 8;
 
-/// The threads at the beginning of a call.
+/// The threads at the beginning of that while.
 #[derive(Debug, Default)]
 pub(super) struct Bystanders {
     /// Each with how often it had been given a processor.

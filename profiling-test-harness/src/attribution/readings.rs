@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use profiling_core::job::Around;
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Kind, Listing, list};
@@ -62,14 +63,6 @@ pub(super) enum Part {
     Gap,
 }
 
-/// What is executed beside the job's own call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Surroundings {
-    pub fixture: bool,
-    pub before: bool,
-    pub after: bool,
-}
-
 /// Whether an entry isn't looked at.
 type LeaveOut = dyn Fn(&Path, &Metadata) -> bool;
 
@@ -90,32 +83,22 @@ impl Place {
 /// The readings so far.
 pub(super) struct Readings {
     places: Vec<Place>,
-    surroundings: Surroundings,
+    around: Around,
     /// Something of `setup` or of a fixture is running.
     shared: bool,
     /// Something of the job's may be running.
     lingers: bool,
-    /// There was more to read than there was time for.
-    gave_up: bool,
     causes: BTreeMap<(Root, PathBuf), Cause>,
     spent: Duration,
 }
 
 impl Readings {
     /// What is there now is nobody's.
-    pub(super) fn begin(mut places: Vec<Place>, surroundings: Surroundings) -> Self {
+    pub(super) fn begin(mut places: Vec<Place>, around: Around) -> Self {
         for place in &mut places {
             place.last = list(&place.path, &*place.left_out).0;
         }
-        Self {
-            places,
-            surroundings,
-            shared: false,
-            lingers: false,
-            gave_up: false,
-            causes: BTreeMap::new(),
-            spent: Duration::ZERO,
-        }
+        Self { places, around, shared: false, lingers: false, causes: BTreeMap::new(), spent: Duration::ZERO }
     }
 
     /// Something that `setup` or a fixture has started is running.
@@ -130,11 +113,14 @@ impl Readings {
 
     /// A part is over: what has changed since the last reading came in it.
     pub(super) fn end_of(&mut self, part: Part) {
-        if self.spent > LONGEST {
-            self.gave_up = true;
-            return;
+        if self.is_in_time() {
+            self.note(self.cause(part));
         }
-        self.note(self.cause(part));
+    }
+
+    /// There is not more to read than there is time for.
+    fn is_in_time(&self) -> bool {
+        self.spent <= LONGEST
     }
 
     fn note(&mut self, cause: Cause) {
@@ -159,7 +145,7 @@ impl Readings {
     }
 
     fn cause(&self, part: Part) -> Cause {
-        let Surroundings { fixture, before, after } = self.surroundings;
+        let Around { before, after, .. } = self.around;
         match part {
             Part::Call if self.shared => Cause::Shared,
             Part::Call => Cause::Job,
@@ -167,18 +153,16 @@ impl Readings {
             Part::Before if before && !self.lingers => Cause::Around,
             Part::After if after && !self.lingers => Cause::Around,
             // There is nobody else whose thread or process it could be.
-            _ if !(fixture || before || after) => Cause::Job,
+            _ if !self.around.is_any() => Cause::Job,
             _ => Cause::Between,
         }
     }
 
     /// What is left after the last execution. `is_as_before`: whether an entry is what it always was.
     pub(super) fn remnants(mut self, is_as_before: &dyn Fn(Root, &Path) -> bool) -> Vec<Remnant> {
-        self.end_of(Part::Gap);
-        if self.gave_up {
-            // It came at some time since.
-            self.note(Cause::Between);
-        }
+        // What nobody had time to look at came at some time or other.
+        let cause = if self.is_in_time() { self.cause(Part::Gap) } else { Cause::Between };
+        self.note(cause);
         let mut remnants = Vec::new();
         for place in &self.places {
             let (now, _) = list(&place.path, &*place.left_out);
@@ -208,8 +192,8 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Surroundings = Surroundings { fixture: false, before: false, after: false };
-    const SETUP: Surroundings = Surroundings { before: true, ..NOTHING };
+    const NOTHING: Around = Around { fixture: false, before: false, after: false };
+    const SETUP: Around = Around { before: true, ..NOTHING };
 
     struct Case {
         directory: tempfile::TempDir,
@@ -217,11 +201,11 @@ mod tests {
     }
 
     impl Case {
-        fn new(surroundings: Surroundings) -> io::Result<Self> {
+        fn new(around: Around) -> io::Result<Self> {
             let directory = tempfile::tempdir()?;
             fs::write(directory.path().join("old"), "")?;
             let place = Place::new(Root::TemporaryDirectory, directory.path().to_owned(), |_, _| false);
-            Ok(Self { readings: Readings::begin(vec![place], surroundings), directory })
+            Ok(Self { readings: Readings::begin(vec![place], around), directory })
         }
 
         fn write(&mut self, name: &str, part: Part) -> io::Result<()> {
@@ -268,7 +252,7 @@ mod tests {
 
     #[test]
     fn who_changes_it_last_counts_unless_the_job_has_made_it() -> io::Result<()> {
-        let mut case = Case::new(Surroundings { after: true, ..SETUP })?;
+        let mut case = Case::new(Around { after: true, ..SETUP })?;
         case.write("both", Part::Before)?;
         fs::write(case.directory.path().join("both"), "changed")?;
         case.readings.end_of(Part::Call);
@@ -285,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_something_else_may_have_written_is_shared() -> io::Result<()> {
-        let mut case = Case::new(Surroundings { fixture: true, ..NOTHING })?;
+        let mut case = Case::new(Around { fixture: true, ..NOTHING })?;
         case.readings.share();
         case.write("x", Part::Call)?;
         expect(case, [("x", Cause::Shared)]);
@@ -294,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_a_fixture_leaves_is_its_own() -> io::Result<()> {
-        let mut case = Case::new(Surroundings { fixture: true, ..NOTHING })?;
+        let mut case = Case::new(Around { fixture: true, ..NOTHING })?;
         case.write("input", Part::Fixture)?;
         case.write("job", Part::Call)?;
         expect(case, [("input", Cause::Around), ("job", Cause::Job)]);
@@ -303,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_the_job_goes_on_doing_is_not_acquitted() -> io::Result<()> {
-        let mut case = Case::new(Surroundings { after: true, ..SETUP })?;
+        let mut case = Case::new(Around { after: true, ..SETUP })?;
         case.write("setup", Part::Before)?;
         case.readings.linger();
         case.write("verify", Part::After)?;

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use profiling_core::job::{Around, JobDescriptor, Moment};
+use profiling_core::job::{JobDescriptor, Moment};
 use profiling_core::measure::{family, threads};
 use profiling_core::runner::CaseRunner;
 use serde::{Deserialize, Serialize};
 
-use super::readings::{Part, Place, Readings, Surroundings};
+use super::readings::{Part, Place, Readings};
 use super::{LeftOut, Remnant, Root};
 
 /// The file that tells a witness what to do.
@@ -99,10 +99,10 @@ impl Testifying {
             };
             Place::new(Root::WorkingDirectory, layer, is_left_out)
         });
-        let Around { fixture, before, after } = job.around;
         let places = [temporary].into_iter().chain(layer).collect();
-        let readings = Readings::begin(places, Surroundings { fixture, before, after });
-        Attentive { view, working_directory, hidden, readings, before: Helpers::now(runner.count_tasks()) }
+        let readings = Readings::begin(places, job.around);
+        let before = Helpers::now(runner.alive_tasks()());
+        Attentive { view, working_directory, hidden, readings, before }
     }
 }
 
@@ -113,6 +113,8 @@ impl Attentive {
         readings.end_of(Part::Fixture);
         let readings = Rc::new(RefCell::new(Some(readings)));
         let observed = Rc::clone(&readings);
+        let alive_tasks = runner.alive_tasks();
+        // Later on, what runs may be what the job itself has left.
         let mut at_first_call = None;
         runner.observe(move |moment| {
             let mut readings = observed.borrow_mut();
@@ -120,20 +122,14 @@ impl Attentive {
             match moment {
                 Moment::Call => {
                     readings.end_of(Part::Before);
-                    // Later on, what runs may be what the job itself has left.
-                    let first = at_first_call.get_or_insert_with(|| {
-                        let now = before.again();
-                        (before.have_come(&now), now)
-                    });
-                    if first.0 {
+                    let first = *at_first_call.get_or_insert_with(|| Helpers::now(alive_tasks()));
+                    if first.are_more_than(before) {
                         readings.share();
                     }
                 }
                 Moment::Return => {
                     readings.end_of(Part::Call);
-                    if let Some((_, first)) = &at_first_call
-                        && first.have_come(&first.again())
-                    {
+                    if at_first_call.is_some_and(|first| Helpers::now(alive_tasks()).are_more_than(first)) {
                         readings.linger();
                     }
                 }
@@ -174,30 +170,22 @@ impl Testimony {
 }
 
 /// What there is that can do something beside a call.
+#[derive(Debug, Clone, Copy)]
 struct Helpers {
     threads: usize,
     processes: usize,
     tasks: usize,
-    count_tasks: Rc<dyn Fn() -> usize>,
 }
 
 impl Helpers {
-    fn now(count_tasks: impl Fn() -> usize + 'static) -> Self {
-        Self::count(Rc::new(count_tasks))
-    }
-
-    fn again(&self) -> Self {
-        Self::count(Rc::clone(&self.count_tasks))
-    }
-
-    fn count(count_tasks: Rc<dyn Fn() -> usize>) -> Self {
+    /// With so many tasks.
+    fn now(tasks: usize) -> Self {
         let alive = family::descendants().into_iter().filter(|one| !one.ended);
-        Self { threads: threads::ids().len(), processes: alive.count(), tasks: count_tasks(), count_tasks }
+        Self { threads: threads::ids().len(), processes: alive.count(), tasks }
     }
 
-    /// Whether there are more now than there were.
-    fn have_come(&self, now: &Self) -> bool {
-        now.threads > self.threads || now.processes > self.processes || now.tasks > self.tasks
+    fn are_more_than(self, before: Self) -> bool {
+        self.threads > before.threads || self.processes > before.processes || self.tasks > before.tasks
     }
 }
 

@@ -33,13 +33,22 @@ struct Times {
 }
 
 impl Times {
-    fn add(&mut self, samples: &[Sample]) {
-        for sample in samples {
-            self.executions += 1.0;
-            self.wall += sample.wall_ns as f64;
-            self.cpu += sample.cpu_ns.unwrap_or(0) as f64;
-            self.system += sample.cpu_system_ns.unwrap_or(0) as f64;
+    fn of(samples: &[Sample]) -> Self {
+        let sum =
+            |figure: fn(&Sample) -> Option<u64>| samples.iter().filter_map(figure).map(|figure| figure as f64).sum();
+        Self {
+            executions: samples.len() as f64,
+            wall: sum(|sample| Some(sample.wall_ns)),
+            cpu: sum(|sample| sample.cpu_ns),
+            system: sum(|sample| sample.cpu_system_ns),
         }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.executions += more.executions;
+        self.wall += more.wall;
+        self.cpu += more.cpu;
+        self.system += more.system;
     }
 
     fn is_parallel(&self) -> bool {
@@ -50,13 +59,8 @@ impl Times {
 impl Shares {
     /// Takes the samples of a trial.
     pub(super) fn take(&mut self, old: &[Sample], new: &[Sample]) {
-        let of = |samples: &[Sample]| {
-            let mut times = Times::default();
-            times.add(samples);
-            times
-        };
-        let (trial_old, trial_new) = (of(old), of(new));
-        self.more_system.push((trial_new.system - trial_old.system) / trial_old.cpu.max(1.0));
+        let [old, new] = [old, new].map(Times::of);
+        self.more_system.push((new.system - old.system) / old.cpu.max(1.0));
         self.old.add(old);
         self.new.add(new);
     }

@@ -30,9 +30,10 @@ impl Earlier {
         if self.known.as_ref().is_none_or(|(known, _)| *known != job) {
             self.known = Some((job, self.read(job)));
         }
-        let left = self.known.iter().flat_map(|(_, left)| left);
-        let of_case = |(of, path): &&(Params, PathBuf)| *of == params(case) && path.symlink_metadata().is_ok();
-        left.filter(of_case).map(|(_, path)| path.clone()).collect()
+        let (left, params) = (self.known.iter().flat_map(|(_, left)| left), params(case));
+        left.filter(|(of, path)| *of == params && path.symlink_metadata().is_ok())
+            .map(|(_, path)| path.clone())
+            .collect()
     }
 
     fn read(&self, job: &str) -> Vec<(Params, PathBuf)> {

@@ -58,6 +58,10 @@ pub(crate) fn two_lines(package: &str) -> String {
     format!("use {} as _;\nprofiling_test_harness::main!();\n", package.replace('-', "_"))
 }
 
+/// Writes a shared package: its name, its files, and more of its manifest.
+#[cfg(unix)]
+type WriteShared = fn(&'static str, &[(&str, &str)], &str) -> Package;
+
 /// A crate that tests build and run.
 #[derive(Debug, Clone)]
 pub(crate) struct Package {
@@ -198,27 +202,16 @@ impl Package {
         let mut files =
             vec![("src/lib.rs", include_str!("../fixtures/variants/lib.rs")), ("tests/profiling.rs", &two_lines)];
         files.extend(paths.iter().map(String::as_str).zip(sources.map(|(_, source)| source)));
-        let more: String = sources
-            .iter()
-            .map(|(name, _)| {
-                format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n")
-            })
-            .collect();
+        let more = sources.map(|(name, _)| test_target(name)).concat();
         Self::shared_optimised("variants", &files, &more)
     }
 
     /// Jobs as they were, and as they are now.
     #[cfg(unix)]
     pub(crate) fn compared() -> Self {
-        let binary =
-            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
-        let files = [
-            ("src/lib.rs", ""),
-            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
-            ("tests/before.rs", include_str!("../fixtures/compared/before.rs")),
-            ("tests/after.rs", include_str!("../fixtures/compared/after.rs")),
-        ];
-        Self::shared("compared", &files, &["before", "after"].map(binary).concat())
+        let [before, after] =
+            [include_str!("../fixtures/compared/before.rs"), include_str!("../fixtures/compared/after.rs")];
+        Self::of_tests("compared", [("before", before), ("after", after)], Self::shared)
     }
 
     /// Jobs some of whose executions become worse, in binaries that differ elsewhere, too.
@@ -230,29 +223,23 @@ impl Package {
             #[inline(never)]\nfn second(value: u64) -> u64 {\n    \
             (0..value % 9).fold(value, |sum, number| sum ^ first(number))\n}\n";
         let after = before.replace("const CHANGED: bool = false;\n", moved);
-        let binary =
-            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
-        let files = [
-            ("src/lib.rs", ""),
-            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
-            ("tests/before.rs", before),
-            ("tests/after.rs", &*after),
-        ];
-        Self::shared_optimised("judged", &files, &["before", "after"].map(binary).concat())
+        Self::of_tests("judged", [("before", before), ("after", &after)], Self::shared_optimised)
     }
 
     /// A test binary, and the one that a build puts in its place.
     #[cfg(target_os = "linux")]
     pub(crate) fn rebuilt() -> Self {
-        let binary =
-            |name| format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n");
-        let files = [
-            ("src/lib.rs", ""),
-            ("tests/profiling.rs", "profiling_test_harness::main!();\n"),
-            ("tests/old.rs", include_str!("../fixtures/rebuilt/old.rs")),
-            ("tests/new.rs", include_str!("../fixtures/rebuilt/new.rs")),
-        ];
-        Self::shared("rebuilt", &files, &["old", "new"].map(binary).concat())
+        let [old, new] = [include_str!("../fixtures/rebuilt/old.rs"), include_str!("../fixtures/rebuilt/new.rs")];
+        Self::of_tests("rebuilt", [("old", old), ("new", new)], Self::shared)
+    }
+
+    /// A shared package with two test binaries that have jobs and a `main!` of their own.
+    #[cfg(unix)]
+    fn of_tests(name: &'static str, tests: [(&str, &str); 2], write: WriteShared) -> Self {
+        let paths = tests.map(|(test, _)| format!("tests/{test}.rs"));
+        let mut files = vec![("src/lib.rs", ""), ("tests/profiling.rs", "profiling_test_harness::main!();\n")];
+        files.extend(paths.iter().map(String::as_str).zip(tests.map(|(_, source)| source)));
+        write(name, &files, &tests.map(|(test, _)| test_target(test)).concat())
     }
 
     /// A package that is kept and shared between tests, none of which changes it. All have the same dependencies,
@@ -340,6 +327,11 @@ fn manifest(name: &str, more: &str) -> String {
             {more}
         "#
     )
+}
+
+/// A test binary with a `main!` of its own, for a manifest.
+fn test_target(name: &str) -> String {
+    format!("[[test]]\nname = \"{name}\"\nharness = false\nrequired-features = [\"profiling\"]\n")
 }
 
 /// Writes a file, unless it is as it should be: cargo compiles anew what is newer.
