@@ -63,28 +63,30 @@ required-features = ["profiling"]
     })
 
 
-def run(command, directory, target=None):
-    """Runs a command in a crate and returns the seconds it took. Crates that lie together share a target directory."""
+def done(command, directory, target=None):
+    """Runs a command in a crate and returns what it printed. Crates that lie together share a target directory."""
     target = target or directory.parent / "target"
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "CARGO_TERM_COLOR": "never"}
     # As cargo does it if nobody says otherwise.
     environment.pop("CARGO_INCREMENTAL", None)
+    ended = subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if ended.returncode != 0:
+        sys.exit(f"`{' '.join(map(str, command))}` in {directory} failed:\n{ended.stdout}\n{ended.stderr}")
+    return ended.stdout
+
+
+def run(command, directory, target=None):
+    """The seconds that a command takes in a crate."""
     begin = time.perf_counter()
-    done = subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    took = time.perf_counter() - begin
-    if done.returncode != 0:
-        sys.exit(f"`{' '.join(map(str, command))}` in {directory} failed:\n{done.stdout}\n{done.stderr}")
-    return took
+    done(command, directory, target)
+    return time.perf_counter() - begin
 
 
 def binary(command, directory):
     """The path of the test binary that a command of cargo builds."""
-    run(command, directory)
-    messages = subprocess.run(
-        [*command, "--message-format=json"], cwd=directory, check=True, capture_output=True, text=True,
-        env={**os.environ, "CARGO_TARGET_DIR": str(directory.parent / "target")},
-    ).stdout.splitlines()
-    return [message["executable"] for message in map(json.loads, messages) if message.get("executable")][-1]
+    printed = done([*command, "--message-format", "json-render-diagnostics"], directory)
+    messages = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    return [message["executable"] for message in messages if message.get("executable")][-1]
 
 
 def alternate(rounds, measurements):

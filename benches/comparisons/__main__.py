@@ -87,14 +87,7 @@ harness = false
 
 def build(directory, root, version, arguments):
     """The path of a binary, copied to where the next build leaves it alone."""
-    command = ["cargo", *arguments, "--no-run", "--message-format", "json"]
-    done = subprocess.run(command, cwd=directory, env={**os.environ, "CARGO_TARGET_DIR": str(root / "target")},
-                          stdout=subprocess.PIPE, text=True, check=True)
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    built = [message["executable"] for message in messages if message.get("executable")]
-    path = root / version
-    shutil.copy2(built[-1], path)
-    return path
+    return shutil.copy2(bench.binary(["cargo", *arguments, "--no-run"], directory), root / version)
 
 
 def load(cpu):
