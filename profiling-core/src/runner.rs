@@ -18,8 +18,7 @@ use crate::breakdown::Breakdown;
 use crate::job::{Around, Case, Entry, Execution, Failure, Moment, Observer, Outcome, Runtime};
 use crate::measure::boundary::Boundary;
 use crate::measure::leftovers::Leftovers;
-use crate::measure::threads::{self, Activity};
-use crate::measure::{Meter, allocator};
+use crate::measure::{Meter, allocator, threads};
 use crate::profile::{CaseProfile, Circumstances, Params};
 use crate::runtime_metrics::{RuntimeWatch, polled};
 use crate::sample::Sample;
@@ -243,7 +242,7 @@ fn await_idle_workers(runtime: &tokio::runtime::Runtime, others: &[u32]) {
     }
     // A worker is counted as parked a little before it rests.
     for thread in threads::ids().into_iter().filter(|thread| !others.contains(thread)) {
-        wait_while(&|| threads::activity(thread).is_some_and(|activity| activity != Activity::Idle));
+        wait_while(&|| threads::sleeps(thread) == Some(false));
     }
 }
 

@@ -35,7 +35,15 @@ pub fn turns(thread: u32) -> Option<u64> {
     os::turns(thread)
 }
 
-/// What a thread is doing at this moment; `None` where it has ended or the platform doesn't tell.
+/// Whether a thread sleeps in the kernel, whatever for; `None` where it has ended or the platform doesn't tell.
+#[must_use]
+pub fn sleeps(thread: u32) -> Option<bool> {
+    os::sleeps(thread)
+}
+
+/// What a thread is doing at this moment; `None` where it has ended or the platform doesn't tell. For one that is
+/// about to fall asleep the kernel waits for a tick of its clock, some milliseconds: where that is too long, ask
+/// whether it [`sleeps`].
 #[must_use]
 pub fn activity(thread: u32) -> Option<Activity> {
     os::activity(thread)
@@ -77,6 +85,12 @@ mod os {
         let name = procfs::text(format!("/proc/self/task/{thread}/comm")).ok()?;
         // The name itself may end in blanks, or in a line's end.
         Some(name.strip_suffix('\n').unwrap_or(&name).to_owned())
+    }
+
+    pub(super) fn sleeps(thread: u32) -> Option<bool> {
+        let statistics = procfs::text(format!("/proc/self/task/{thread}/stat")).ok()?;
+        // The name in brackets may hold anything.
+        Some(statistics.rsplit_once(") ")?.1.starts_with('S'))
     }
 
     pub(super) fn activity(thread: u32) -> Option<Activity> {
@@ -129,7 +143,7 @@ mod os {
         use super::*;
 
         /// What a thread does that is given a channel, once it has got there.
-        fn activity_of(work: impl FnOnce(mpsc::Receiver<()>) + Send + 'static) -> Option<Activity> {
+        fn observed(work: impl FnOnce(mpsc::Receiver<()>) + Send + 'static) -> (Option<Activity>, Option<bool>) {
             let (sender, receiver) = mpsc::channel();
             let (id_sender, id) = mpsc::channel();
             let thread = std::thread::spawn(move || {
@@ -140,26 +154,26 @@ mod os {
             });
             let id = id.recv().expect("the thread tells");
             std::thread::sleep(Duration::from_millis(20));
-            let activity = activity(id);
+            let observed = (activity(id), super::super::sleeps(id));
             drop(sender);
             thread.join().expect("it ends");
-            activity
+            observed
         }
 
         #[test]
         fn threads_are_told_apart() {
             let waiting = |receiver: mpsc::Receiver<()>| assert!(receiver.recv().is_err());
-            assert_eq!(activity_of(waiting), Some(Activity::Idle));
+            assert_eq!(observed(waiting), (Some(Activity::Idle), Some(true)));
             let sleeping = |_: mpsc::Receiver<()>| std::thread::sleep(Duration::from_millis(300));
-            assert_eq!(activity_of(sleeping), Some(Activity::Sleeping));
+            assert_eq!(observed(sleeping), (Some(Activity::Sleeping), Some(true)));
             let computing =
                 |receiver: mpsc::Receiver<()>| while receiver.try_recv() == Err(mpsc::TryRecvError::Empty) {};
-            assert_eq!(activity_of(computing), Some(Activity::Running));
+            assert_eq!(observed(computing), (Some(Activity::Running), Some(false)));
         }
 
         #[test]
         fn a_thread_that_ended_does_nothing() {
-            assert_eq!(activity(u32::MAX), None);
+            assert_eq!((activity(u32::MAX), super::super::sleeps(u32::MAX)), (None, None));
             assert!(super::super::ids().contains(&std::process::id()));
         }
     }
@@ -176,6 +190,10 @@ mod os {
     }
 
     pub(super) fn name(_thread: u32) -> Option<String> {
+        None
+    }
+
+    pub(super) fn sleeps(_thread: u32) -> Option<bool> {
         None
     }
 
